@@ -1,0 +1,4 @@
+package export
+
+// Picture configures a picture.
+type Picture struct{}

@@ -1,0 +1,287 @@
+package graph
+
+import (
+	"math"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+	"unique"
+
+	"github.com/xmppgraph/xmppgraph/xep"
+)
+
+// DefaultMaxAge is how long a report counts unless [Options] say otherwise.
+// Publishers announce every five minutes, so that a silent one has missed dozens by then.
+const DefaultMaxAge = 3 * time.Hour
+
+// Options configure a [Graph]. The zero value is ready for use.
+type Options struct {
+	// MaxAge is the age at which a report, and a link that its reporter has dropped, vanishes; zero means [DefaultMaxAge].
+	// It is rounded up to whole seconds.
+	MaxAge time.Duration
+	// Now is the clock; nil means time.Now.
+	Now func() time.Time
+	// Pulse is the shortest time between two versions that one call of [Graph.Watch] yields; zero means one second.
+	Pulse time.Duration
+}
+
+// Graph is the network as its domains report it.
+//
+// Its methods may be called from any number of goroutines.
+// Writers wait for each other; readers of a [Snapshot] wait for nobody.
+type Graph struct {
+	now    func() time.Time
+	maxAge uint32
+	pulse  time.Duration
+
+	cur   atomic.Pointer[Snapshot]
+	dirty atomic.Bool
+
+	mu      sync.Mutex
+	table   *table
+	chunks  []*chunk
+	gen     uint64
+	version uint64
+	sweepAt uint32
+	changed chan struct{}
+}
+
+// New returns an empty graph.
+func New(o Options) *Graph {
+	if o.MaxAge <= 0 {
+		o.MaxAge = DefaultMaxAge
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Pulse <= 0 {
+		o.Pulse = time.Second
+	}
+	age := (o.MaxAge + time.Second - 1) / time.Second
+	g := &Graph{
+		now:     o.Now,
+		maxAge:  uint32(min(age, math.MaxUint32)),
+		pulse:   o.Pulse,
+		table:   newTable(),
+		changed: make(chan struct{}),
+		gen:     1,
+	}
+	g.dirty.Store(true)
+	return g
+}
+
+// Apply takes in a report.
+//
+// The order in which reports arrive has no influence on the result:
+// one that is older than the newest of its domain only adds to when links and domains were seen.
+// Of one domain's reports of the same second, the one that is applied last counts as the newest.
+// A report that is older than the graph's MaxAge, or has no domain, changes nothing.
+func (g *Graph) Apply(r Report) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	now := seconds(g.now())
+	at := now
+	if !r.At.IsZero() {
+		at = min(seconds(r.At), now)
+	}
+	if r.Domain.IsZero() || ends(at, g.maxAge) <= now {
+		return
+	}
+	id, ok := g.intern(r.Domain)
+	if !ok {
+		return
+	}
+	g.sighted(id, at)
+	g.judge(id, seconds(r.Until), at)
+	g.put(id, g.makeRecord(id, r, at), now)
+	g.touch()
+}
+
+// Consent records a verdict on a domain from another source than a report: it may be named until then.
+//
+// A time that has passed, such as the zero time, withdraws the name at once; a report that is older can't bring it back.
+func (g *Graph) Consent(name xep.Name, until time.Time) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if name.IsZero() {
+		return
+	}
+	if id, ok := g.intern(name); ok {
+		g.decree(id, seconds(until))
+		g.touch()
+	}
+}
+
+// Forget drops what a domain reported and withdraws its name.
+// Domains that report a connection to it count it as unnamed.
+func (g *Graph) Forget(name xep.Name) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	id, ok := g.table.find(name)
+	if !ok {
+		return
+	}
+	c := g.own(id)
+	c.setRecord(id&(chunkSize-1), nil)
+	c.facts[id&(chunkSize-1)].first = 0
+	g.decree(id, 0)
+	g.touch()
+}
+
+// Snapshot returns the network as of now.
+//
+// It is the previous snapshot where nothing has changed since.
+// Taking one costs little, whatever the size of the network: what a reader asks of it is computed then, once.
+func (g *Graph) Snapshot() *Snapshot {
+	now := seconds(g.now())
+	if s := g.cur.Load(); s != nil && !g.dirty.Load() && s.holds(now) {
+		return s
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if s := g.cur.Load(); s != nil && !g.dirty.Load() && s.holds(now) {
+		return s
+	}
+	if now >= g.sweepAt {
+		g.sweep(now)
+	}
+	g.version++
+	g.gen++
+	s := &Snapshot{
+		version: g.version,
+		at:      now,
+		raw: &store{
+			names:  g.table.freeze(),
+			chunks: slices.Clone(g.chunks),
+			maxAge: g.maxAge,
+		},
+	}
+	g.dirty.Store(false)
+	g.cur.Store(s)
+	return s
+}
+
+// touch marks a change and wakes who watches.
+func (g *Graph) touch() {
+	if !g.dirty.Swap(true) {
+		close(g.changed)
+		g.changed = make(chan struct{})
+	}
+}
+
+func (g *Graph) intern(n xep.Name) (uint32, bool) {
+	id, ok := g.table.intern(n)
+	if ok && int(id>>chunkBits) >= len(g.chunks) {
+		g.chunks = append(g.chunks, &chunk{owner: g.gen})
+	}
+	return id, ok
+}
+
+// own returns the chunk of a domain, copied where a snapshot shares it.
+func (g *Graph) own(id uint32) *chunk {
+	c := g.chunks[id>>chunkBits]
+	if c.owner != g.gen {
+		c = c.clone(g.gen)
+		g.chunks[id>>chunkBits] = c
+	}
+	return c
+}
+
+func (g *Graph) fact(id uint32) fact {
+	return g.chunks[id>>chunkBits].facts[id&(chunkSize-1)]
+}
+
+func (g *Graph) setFact(id uint32, f fact) {
+	g.own(id).facts[id&(chunkSize-1)] = f
+}
+
+// judge takes in a verdict. The newer evidence wins, of two at the same time the one that allows less.
+func (g *Graph) judge(id, until, asOf uint32) {
+	f := g.fact(id)
+	if until <= asOf {
+		until = 0
+	}
+	if asOf < f.asOf || asOf == f.asOf && until >= f.until {
+		return
+	}
+	f.until, f.asOf = until, asOf
+	g.setFact(id, f)
+}
+
+// decree takes in a verdict of this moment, which replaces any other, even one of the same second.
+func (g *Graph) decree(id, until uint32) {
+	f := g.fact(id)
+	f.until, f.asOf = until, seconds(g.now())
+	if until <= f.asOf {
+		f.until = 0
+	}
+	g.setFact(id, f)
+}
+
+func (g *Graph) sighted(id, at uint32) {
+	f := g.fact(id)
+	if f.first == 0 || at < f.first {
+		f.first = at
+		g.setFact(id, f)
+	}
+}
+
+// makeRecord takes a report apart; peers become claims in the order of their numbers.
+func (g *Graph) makeRecord(id uint32, r Report, at uint32) *record {
+	rec := &record{
+		at:       at,
+		unnamed:  uint32(min(max(r.Unnamed, 0), math.MaxInt32)),
+		software: noSoftware,
+		claims:   make([]claim, 0, len(r.Peers)),
+	}
+	if r.Software != "" || r.Version != "" {
+		rec.software = unique.Make(software{r.Software, r.Version})
+	}
+	if r.Users != nil {
+		users := *r.Users
+		rec.users = &users
+	}
+	for _, p := range r.Peers {
+		if p.Name.IsZero() {
+			rec.unnamed++
+			continue
+		}
+		peer, ok := g.intern(p.Name)
+		if !ok || peer == id {
+			continue
+		}
+		rec.claims = append(rec.claims, makeClaim(peer, p.Directions, at))
+		g.sighted(peer, at)
+		if until := seconds(p.Until); until > at {
+			g.judge(peer, until, at)
+		}
+	}
+	rec.claims = mergeClaims(rec.claims)
+	return rec
+}
+
+// mergeClaims sorts claims and merges those on the same peer.
+func mergeClaims(cs []claim) []claim {
+	slices.SortFunc(cs, func(a, b claim) int { return int(a.peer()) - int(b.peer()) })
+	out := cs[:0]
+	for _, c := range cs {
+		if n := len(out); n > 0 && out[n-1].peer() == c.peer() {
+			out[n-1].packed |= c.packed
+			out[n-1].first = min(out[n-1].first, c.first)
+			continue
+		}
+		out = append(out, c)
+	}
+	return out
+}
+
+// put stores a record beside what is known from earlier ones.
+func (g *Graph) put(id uint32, r *record, now uint32) {
+	c := g.own(id)
+	old := c.record(id & (chunkSize - 1))
+	if old != nil && ends(old.at, g.maxAge) > now {
+		r = combine(old, r, func(last uint32) bool { return ends(last, g.maxAge) > now })
+	}
+	c.setRecord(id&(chunkSize-1), r)
+}
