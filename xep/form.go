@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/xmppgraph/xmppgraph/internal/xmlscan"
 	"mellium.im/xmlstream"
 )
 
@@ -125,17 +126,17 @@ func BuildForm(uri NodeURI, contacts map[string][]string) Form {
 //
 // Characters that XML can't carry become U+FFFD.
 func (f Form) AppendXML(dst []byte) []byte {
-	dst = append(dst, `<x xmlns="`+NSForm+`"`...)
-	dst = appendAttr(dst, "type", f.typeOrResult())
+	dst = append(dst, "<x xmlns='"+NSForm+"'"...)
+	dst = xmlscan.AppendAttr(dst, "type", f.typeOrResult())
 	dst = append(dst, '>')
 	for _, field := range f.Fields {
-		dst = appendAttr(append(dst, "<field"...), "var", field.Var)
+		dst = xmlscan.AppendAttr(append(dst, "<field"...), "var", field.Var)
 		if field.Type != "" {
-			dst = appendAttr(dst, "type", field.Type)
+			dst = xmlscan.AppendAttr(dst, "type", field.Type)
 		}
 		dst = append(dst, '>')
 		for _, value := range field.Values {
-			dst = appendEscaped(append(dst, "<value>"...), value)
+			dst = xmlscan.AppendEscaped(append(dst, "<value>"...), value)
 			dst = append(dst, "</value>"...)
 		}
 		dst = append(dst, "</field>"...)

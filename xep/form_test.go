@@ -86,8 +86,8 @@ func TestBuildForm(t *testing.T) {
 
 func TestFormXML(t *testing.T) {
 	f := Form{Fields: []FormField{formType, {Var: `a"b`, Values: []string{"<&>", "x\x00y"}}, {Var: "none"}}}
-	const want = `<x xmlns="jabber:x:data" type="result"><field var="FORM_TYPE" type="hidden"><value>http://jabber.org/network/serverinfo</value></field>` +
-		`<field var="a&#34;b"><value>&lt;&amp;&gt;</value><value>x` + "\uFFFD" + `y</value></field><field var="none"></field></x>`
+	want := `<x xmlns='jabber:x:data' type='result'><field var='FORM_TYPE' type='hidden'><value>http://jabber.org/network/serverinfo</value></field>` +
+		`<field var='a&quot;b'><value>&lt;&amp;&gt;</value><value>x` + "\uFFFD" + `y</value></field><field var='none'></field></x>`
 	require.Equal(t, want, string(f.AppendXML(nil)))
 
 	var b strings.Builder
@@ -95,7 +95,30 @@ func TestFormXML(t *testing.T) {
 	_, err := f.WriteXML(e)
 	require.NoError(t, err)
 	require.NoError(t, e.Flush())
-	require.Equal(t, want, b.String())
+	require.Equal(t, 1, strings.Count(b.String(), "xmlns="), b.String())
+
+	f.Type, f.Fields[1].Values[1] = "result", "x\uFFFDy"
+	for _, xml := range []string{want, b.String()} {
+		back, err := ParseForm([]byte(xml))
+		require.NoError(t, err)
+		require.Equal(t, f, back)
+	}
+}
+
+func TestParseFormRefuses(t *testing.T) {
+	for _, tt := range []struct{ name, in, reason string }{
+		{"nothing", "", "malformed XML"},
+		{"other element", "<x xmlns='jabber:x:oob'/>", "is not a data form"},
+		{"unfinished", "<x xmlns='jabber:x:data'><field>", "malformed XML"},
+		{"two forms", "<x xmlns='jabber:x:data'/><x xmlns='jabber:x:data'/>", "malformed XML"},
+		{"too long", strings.Repeat(" ", DefaultBytes+1), "more than 1048576 bytes"},
+		{"too deep", "<x xmlns='jabber:x:data'>" + strings.Repeat("<a>", 40), "limit exceeded"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := ParseForm([]byte(tt.in))
+			require.ErrorContains(t, err, tt.reason)
+		})
+	}
 }
 
 func TestFormTokenReaderEndsOnce(t *testing.T) {

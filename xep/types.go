@@ -3,6 +3,13 @@ package xep
 // NS is the namespace of the payload and the feature by which a domain opts in to being named (XEP-0485 §3, §4).
 const NS = "urn:xmpp:serverinfo:0"
 
+const (
+	// NSVersion is the namespace of [Software] (XEP-0092).
+	NSVersion = "jabber:iq:version"
+	// NSUsers is the namespace in which Prosody counts its active users.
+	NSUsers = "xmpp:prosody.im/protocol/serverinfo"
+)
+
 // ServerInfo is the payload of the one item on a domain's serverinfo node (XEP-0485 §4).
 //
 // It holds what was on the wire: names and directions are verbatim, so that [ServerInfo.Validate] can report on them.
@@ -13,6 +20,9 @@ type ServerInfo struct {
 	Software *Software
 	// Extensions are the other namespaced children, verbatim and in document order.
 	Extensions []Extension
+	// Ignored is what decoding left out because these types have no place for it, such as unknown attributes and stray text.
+	// It is bounded, [ServerInfo.Validate] repeats it, and nothing writes it.
+	Ignored []Deviation
 }
 
 // Domain is one domain that the publishing server serves.
