@@ -28,6 +28,13 @@ func (s *Scanner) Child(depth int) bool {
 	return false
 }
 
+// Inherit declares the namespaces that are in scope at the current Start token of another scanner.
+// It must be called before the first Next.
+// A stanza inherits the declarations of its stream's header in this way.
+func (s *Scanner) Inherit(from *Scanner) {
+	s.binds = append(s.binds, from.binds...)
+}
+
 // Skip advances from a Start token to the End token of the same element.
 func (s *Scanner) Skip() error {
 	depth := s.depth
