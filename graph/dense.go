@@ -48,11 +48,11 @@ func (s side) claim() Claim {
 func (l *link) state() State {
 	switch {
 	case l.byA.made() && l.byB.made():
-		return Mutual
+		return StateMutual
 	case l.byA.made() || l.byB.made():
-		return OneSided
+		return StateOneSided
 	default:
-		return Lapsed
+		return StateLapsed
 	}
 }
 
@@ -151,7 +151,7 @@ func (b *builder) admit() {
 	}
 	b.ids = make([]uint32, 0, n)
 	for _, id := range b.names.sorted() {
-		if id < b.names.n && b.index[id] != absent {
+		if b.index[id] != absent {
 			b.index[id] = uint32(len(b.ids))
 			b.ids = append(b.ids, id)
 		}
@@ -185,6 +185,12 @@ func (b *builder) fill() {
 			} else {
 				n.unnamed++
 			}
+		}
+	}
+	for i := range b.nodes {
+		// Only a domain that was forgotten can be older than what is known of it.
+		if n := &b.nodes[i]; n.first == 0 || n.first > n.last {
+			n.first = n.last
 		}
 	}
 	b.links = make([]link, 0, claims)
@@ -225,7 +231,7 @@ func (b *builder) connectOne(i, j uint32, mine side) {
 	if i > j {
 		l = link{a: j, b: i, byA: theirs, byB: mine}
 	}
-	if l.state() == Lapsed {
+	if l.state() == StateLapsed {
 		b.lapsed = append(b.lapsed, l)
 	} else {
 		b.links = append(b.links, l)

@@ -142,7 +142,7 @@ func TestLapsedLink(t *testing.T) {
 	g.Apply(report(c, "a.test", 0, "c.test"))
 	l, ok := g.Snapshot().Link(name("b.test"), name("a.test"))
 	require.True(t, ok)
-	require.Equal(t, graph.OneSided, l.State)
+	require.Equal(t, graph.StateOneSided, l.State)
 	require.Equal(t, graph.Claim{First: start, Last: start, Directions: graph.Out, Lapsed: true}, l.ByA)
 	require.True(t, l.ByB.Made())
 
@@ -152,7 +152,7 @@ func TestLapsedLink(t *testing.T) {
 	require.Equal(t, []string{"a.test c.test one-sided"}, links(s))
 	l, ok = s.Link(name("a.test"), name("b.test"))
 	require.True(t, ok)
-	require.Equal(t, graph.Lapsed, l.State)
+	require.Equal(t, graph.StateLapsed, l.State)
 	require.Equal(t, start, l.First)
 	require.Equal(t, 1, s.Counts().Lapsed)
 	l, _ = s.Link(name("a.test"), name("c.test"))

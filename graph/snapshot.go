@@ -19,7 +19,7 @@ import (
 type Snapshot struct {
 	version uint64
 	at      uint32
-	raw     *store // nil in views
+	raw     *store // nil where there is no graph behind it
 
 	once  sync.Once
 	ready atomic.Bool
@@ -56,20 +56,20 @@ type State uint8
 
 // The states of a link.
 const (
-	// OneSided is a link that one of its domains claims. The other need not report at all.
-	OneSided State = iota
-	// Mutual is a link that both its domains claim.
-	Mutual
-	// Lapsed is a link that none of its domains claims any more.
-	Lapsed
+	// StateOneSided is a link that one of its domains claims. The other need not report at all.
+	StateOneSided State = iota
+	// StateMutual is a link that both its domains claim.
+	StateMutual
+	// StateLapsed is a link that none of its domains claims any more.
+	StateLapsed
 )
 
 // String returns "one-sided", "mutual" or "lapsed".
 func (s State) String() string {
 	switch s {
-	case Mutual:
+	case StateMutual:
 		return "mutual"
-	case Lapsed:
+	case StateLapsed:
 		return "lapsed"
 	default:
 		return "one-sided"
@@ -234,7 +234,7 @@ func (s *Snapshot) Counts() Counts {
 		c.Unnamed += int(d.nodes[i].unnamed)
 	}
 	for i := range d.links {
-		c.Mutual += btoi(d.links[i].state() == Mutual)
+		c.Mutual += btoi(d.links[i].state() == StateMutual)
 	}
 	return c
 }

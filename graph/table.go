@@ -118,8 +118,7 @@ func (n names) name(id uint32) xep.Name {
 	return n.chunks[id>>nameChunkBits][id&(nameChunk-1)]
 }
 
-// sorted returns numbers in the order of their names.
-// It may hold numbers that are newer than the view; the caller skips them.
+// sorted returns the numbers in the order of their names. The slice is shared.
 func (n names) sorted() []uint32 {
 	t := n.table
 	t.mu.Lock()
@@ -127,7 +126,16 @@ func (n names) sorted() []uint32 {
 	if uint32(len(t.order)) < n.n {
 		t.order = mergeOrder(n, t.order)
 	}
-	return t.order
+	if uint32(len(t.order)) == n.n {
+		return t.order
+	}
+	older := make([]uint32, 0, n.n)
+	for _, id := range t.order {
+		if id < n.n {
+			older = append(older, id)
+		}
+	}
+	return older
 }
 
 // keyed has the first bytes of a name beside its number, because most comparisons need no more and then touch no other memory.
