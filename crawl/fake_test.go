@@ -1,0 +1,190 @@
+package crawl
+
+import (
+	"context"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"mellium.im/xmlstream"
+	"mellium.im/xmpp/jid"
+	"mellium.im/xmpp/stanza"
+)
+
+// fakeDomain is a domain of a fakeNet. The zero value answers and does not opt in.
+type fakeDomain struct {
+	feature bool
+	// uri is the node that the form names, empty for no form.
+	uri string
+	// host is the only entry of the domain's disco#items, by default pubsub.<domain>.
+	host string
+	// fail is the stanza error that the domain answers everything with.
+	fail string
+	// silent never answers.
+	silent bool
+}
+
+// fakeNet is a network of domains in memory, which needs no time and no socket, so that a simulated clock can carry it.
+type fakeNet struct {
+	mu      sync.Mutex
+	domains map[string]*fakeDomain
+	// items are payloads by service and node.
+	items map[string]string
+	asked []question
+	now   func() time.Time
+	err   error
+}
+
+type question struct {
+	host string
+	at   time.Time
+}
+
+func newFakeNet() *fakeNet {
+	return &fakeNet{domains: make(map[string]*fakeDomain), items: make(map[string]string), now: time.Now}
+}
+
+// report adds a domain that opts in, and publishes on the default node of its own service.
+func (n *fakeNet) report(domain string, remotes ...string) {
+	n.set(domain, &fakeDomain{feature: true})
+	n.publish("pubsub."+domain+" serverinfo", block(domain, remotes...))
+}
+
+func (n *fakeNet) set(domain string, d *fakeDomain) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.domains[domain] = d
+}
+
+// publish puts an item on "service node"; without content there is none.
+func (n *fakeNet) publish(node, content string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.items[node] = content
+}
+
+func (n *fakeNet) fail(err error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.err = err
+}
+
+// questions returns when a host was asked.
+func (n *fakeNet) questions(host string) (at []time.Time) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, q := range n.asked {
+		if q.host == host {
+			at = append(at, q.at)
+		}
+	}
+	return at
+}
+
+// block is a <domain> with remote domains; "" stands for an unnamed one.
+func block(domain string, remotes ...string) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, `<domain name='%s'><federation>`, domain)
+	for _, r := range remotes {
+		if r == "" {
+			b.WriteString(`<remote-domain/>`)
+			continue
+		}
+		fmt.Fprintf(&b, `<remote-domain name='%s'><connection type='outgoing'/></remote-domain>`, r)
+	}
+	b.WriteString(`</federation></domain>`)
+	return b.String()
+}
+
+func (n *fakeNet) LocalAddr() jid.JID { return jid.MustParse("crawler.me.test") }
+
+func (n *fakeNet) SendIQElement(context.Context, xml.TokenReader, stanza.IQ) (xmlstream.TokenReadCloser, error) {
+	return nil, errors.New("the reply lane should be used")
+}
+
+func (n *fakeNet) ExchangeIQ(ctx context.Context, iq stanza.IQ, payload []byte) ([]byte, error) {
+	reply, silent, err := n.reply(iq.To.Domainpart(), string(payload))
+	if silent {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
+	if err != nil {
+		return nil, err
+	}
+	typ := "result"
+	if strings.HasPrefix(reply, "<error") {
+		typ = "error"
+	}
+	return fmt.Appendf(nil, `<iq xmlns='jabber:component:accept' type='%s' from='%s' id='1'>%s</iq>`, typ, iq.To, reply), nil
+}
+
+func (n *fakeNet) reply(host, payload string) (reply string, silent bool, err error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.asked = append(n.asked, question{host: host, at: n.now()})
+	if n.err != nil {
+		return "", false, n.err
+	}
+	if d, ok := n.domains[host]; ok {
+		return d.reply(host, payload), d.silent, nil
+	}
+	return n.service(host, payload), false, nil
+}
+
+func (d *fakeDomain) reply(name, payload string) string {
+	switch {
+	case d.fail != "":
+		return stanzaError("wait", d.fail)
+	case strings.Contains(payload, "disco#items"):
+		host := d.host
+		if host == "" {
+			host = "pubsub." + name
+		}
+		return `<query xmlns='http://jabber.org/protocol/disco#items'><item jid='` + host + `'/></query>`
+	}
+	reply := `<query xmlns='http://jabber.org/protocol/disco#info'><identity category='server' type='im'/>`
+	if d.feature {
+		reply += `<feature var='urn:xmpp:serverinfo:0'/>`
+	}
+	if d.uri != "" {
+		reply += `<x xmlns='jabber:x:data' type='result'><field var='FORM_TYPE' type='hidden'><value>http://jabber.org/network/serverinfo</value></field>` +
+			`<field var='serverinfo-pubsub-node'><value>` + d.uri + `</value></field></x>`
+	}
+	return reply + `</query>`
+}
+
+func (n *fakeNet) service(host, payload string) string {
+	known := false
+	for key, content := range n.items {
+		service, node, _ := strings.Cut(key, " ")
+		if service != host {
+			continue
+		}
+		known = true
+		if !strings.Contains(payload, "node='"+node+"'") {
+			continue
+		}
+		if strings.Contains(payload, "disco#info") {
+			return `<query xmlns='http://jabber.org/protocol/disco#info'><identity category='pubsub' type='leaf'/></query>`
+		}
+		item := ""
+		if content != "" {
+			item = `<item id='current'><serverinfo xmlns='urn:xmpp:serverinfo:0'>` + content + `</serverinfo></item>`
+		}
+		return `<pubsub xmlns='http://jabber.org/protocol/pubsub'><items node='` + node + `'>` + item + `</items></pubsub>`
+	}
+	switch {
+	case known && !strings.Contains(payload, "node="):
+		return `<query xmlns='http://jabber.org/protocol/disco#info'><identity category='pubsub' type='service'/></query>`
+	case known:
+		return stanzaError("cancel", "item-not-found")
+	}
+	return stanzaError("cancel", "remote-server-not-found")
+}
+
+func stanzaError(typ, condition string) string {
+	return `<error type='` + typ + `'><` + condition + ` xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error>`
+}
