@@ -87,11 +87,23 @@ func (e *Ejabberd) env() []string {
 	return []string{
 		"ERL_LIBS=" + erlangLibs(),
 		"ERL_INETRC=" + filepath.Join(e.dir, "inetrc"),
+		// Erlang's own resolver obeys the file above, but ejabberd asks the system's for the addresses of other servers.
+		"LD_PRELOAD=" + nssWrapper(),
+		"NSS_WRAPPER_HOSTS=" + e.lab.hostsFile(),
 		"ERL_CRASH_DUMP_BYTES=0",
 		"EJABBERD_CONFIG_PATH=" + filepath.Join(e.dir, "ejabberd.yml"),
 		"EJABBERD_LOG_PATH=" + e.log,
 		"CONTRIB_MODULES_PATH=" + filepath.Join(e.dir, "contrib"),
 	}
+}
+
+// nssWrapper is the library that gives a process a hosts file of its own.
+func nssWrapper() string {
+	found, _ := filepath.Glob("/usr/lib/*/libnss_wrapper.so")
+	if len(found) == 0 {
+		return ""
+	}
+	return found[0]
 }
 
 // erlangLibs is the folder below which Debian keeps ejabberd's compiled code.

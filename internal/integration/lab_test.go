@@ -46,9 +46,9 @@ func TestServersFederate(t *testing.T) {
 	}{
 		"Prosody to ejabberd":         {fromA, "b.test", "ejabberd"},
 		"Prosody to its sibling host": {fromA, "a2.test", "Prosody"},
-		"Prosody to ejabberd pubsub":  {fromA, "pubsub.b2.test", "ejabberd"},
+		"Prosody to ejabberd pubsub":  {fromA, "pubsub.b2.test", "Publish-Subscribe"},
 		"ejabberd to Prosody":         {fromB, "a.test", "Prosody"},
-		"ejabberd to Prosody pubsub":  {fromB, "pubsub.a.test", "Prosody"},
+		"ejabberd to Prosody pubsub":  {fromB, "pubsub.a.test", "PubSub"},
 		"ejabberd to the quiet peer":  {fromB, "c.test", "Prosody"},
 		"quiet peer to Prosody":       {fromC, "a.test", "Prosody"},
 		"quiet peer to ejabberd":      {fromC, "b.test", "ejabberd"},
@@ -195,6 +195,7 @@ func TestTwoLabs(t *testing.T) {
 	first := Shared(t)
 	second, err := start(Options{Stock: true, Debug: true})
 	require.NoError(t, err)
+	t.Cleanup(func() { _ = second.close() })
 	require.NotEqual(t, first.Prosody.C2S(), second.Prosody.C2S())
 	c, err := dialComponent(second.Prosody.Component(), "comp.a.test", func(iqIn) string { return "" })
 	require.NoError(t, err)

@@ -30,6 +30,9 @@ func needServers(t testing.TB) {
 	if erlangLibs() == "" {
 		absent(t, "no ejabberd library folder below /usr/lib")
 	}
+	if nssWrapper() == "" {
+		absent(t, "libnss-wrapper is not installed (.ci/run installs it)")
+	}
 }
 
 func absent(t testing.TB, format string, args ...any) {
