@@ -120,9 +120,20 @@ func (d *decoder) element(at place, known string) error {
 func (d *decoder) attributes(at place, known string) {
 	for a := range d.s.Attrs() {
 		if a.Space != "" || a.Local != known {
-			d.ignore(CodeUnknownAttribute, Schema, secSchema, at.String()+"@"+shorten(a.Local), "is not an attribute of this element")
+			d.ignore(CodeUnknownAttribute, Schema, secSchema, at.String()+"@"+attributeName(a), "is not an attribute of this element")
 		}
 	}
+}
+
+// attributeName tells xml:lang and an attribute of another namespace from those that are ours.
+func attributeName(a xmlscan.Attr) string {
+	switch a.Space {
+	case "":
+		return shorten(a.Local)
+	case nsXML:
+		return "xml:" + shorten(a.Local)
+	}
+	return "{" + shorten(a.Space) + "}" + shorten(a.Local)
 }
 
 // child reads one child element of the element at a place. The index counts those that have one in their path.

@@ -63,6 +63,9 @@ func (si *ServerInfo) UnmarshalXML(d *xml.Decoder, start xml.StartElement) error
 	return nil
 }
 
+// nsXML is the namespace of xml:lang, whose prefix needs no declaration (Namespaces in XML §3).
+const nsXML = "http://www.w3.org/XML/1998/namespace"
+
 // tokenReader turns our own encoding into tokens as mellium and encoding/xml write them best: without namespace declarations, and
 // with a namespace only where it differs from that of the parent.
 type tokenReader struct {
@@ -227,7 +230,7 @@ func (f *flattener) attributes(attrs []xml.Attr) error {
 		name := a.Name.Local
 		switch a.Name.Space {
 		case "":
-		case "xml", "http://www.w3.org/XML/1998/namespace":
+		case "xml", nsXML:
 			name = "xml:" + name
 		default:
 			prefix := fmt.Sprintf("a%d", prefixes)
