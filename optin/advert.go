@@ -255,11 +255,7 @@ func hasField(f xep.Form, name string) bool {
 func convert(d *form.Data) xep.Form {
 	out := xep.Form{Type: "result"}
 	d.ForFields(func(f form.FieldData) {
-		values := f.Raw
-		if raw, ok := d.Raw(f.Var); ok {
-			values = raw
-		}
-		out.Fields = append(out.Fields, xep.FormField{Var: f.Var, Type: string(f.Type), Values: values})
+		out.Fields = append(out.Fields, xep.FormField{Var: f.Var, Type: string(f.Type), Values: f.Raw})
 	})
 	return out
 }

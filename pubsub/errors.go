@@ -15,6 +15,7 @@ import (
 // The operations that an [Error] can name.
 const (
 	OpFetch     = "fetch"
+	OpDiscover  = "discover"
 	OpCreate    = "create"
 	OpConfigure = "configure"
 	OpPublish   = "publish"
