@@ -92,8 +92,7 @@ func (g *Graph) Apply(r Report) {
 	if !ok {
 		return
 	}
-	g.sighted(id, at)
-	g.judge(id, seconds(r.Until), at)
+	g.witness(id, at, max(seconds(r.Until), 1))
 	g.put(id, g.makeRecord(id, r, at), now)
 	g.touch()
 }
@@ -173,7 +172,7 @@ func (g *Graph) touch() {
 func (g *Graph) intern(n xep.Name) (uint32, bool) {
 	id, ok := g.table.intern(n)
 	if ok && int(id>>chunkBits) >= len(g.chunks) {
-		g.chunks = append(g.chunks, &chunk{owner: g.gen})
+		g.chunks = append(g.chunks, &chunk{owner: g.gen, facts: new([chunkSize]fact)})
 	}
 	return id, ok
 }
@@ -196,17 +195,23 @@ func (g *Graph) setFact(id uint32, f fact) {
 	g.own(id).facts[id&(chunkSize-1)] = f
 }
 
-// judge takes in a verdict. The newer evidence wins, of two at the same time the one that allows less.
-func (g *Graph) judge(id, until, asOf uint32) {
+// witness takes in that a domain was seen, and until when it may be named; zero is no evidence.
+// The newer evidence wins, of two at the same time the one that allows less.
+func (g *Graph) witness(id, at, until uint32) {
 	f := g.fact(id)
-	if until <= asOf {
-		until = 0
+	new := f
+	if f.first == 0 || at < f.first {
+		new.first = at
 	}
-	if asOf < f.asOf || asOf == f.asOf && until >= f.until {
-		return
+	if until <= at && until > 0 {
+		until = 1 // long past
 	}
-	f.until, f.asOf = until, asOf
-	g.setFact(id, f)
+	if until > 0 && (at > f.asOf || at == f.asOf && until < f.until) {
+		new.until, new.asOf = until, at
+	}
+	if new != f {
+		g.setFact(id, new)
+	}
 }
 
 // decree takes in a verdict of this moment, which replaces any other, even one of the same second.
@@ -217,14 +222,6 @@ func (g *Graph) decree(id, until uint32) {
 		f.until = 0
 	}
 	g.setFact(id, f)
-}
-
-func (g *Graph) sighted(id, at uint32) {
-	f := g.fact(id)
-	if f.first == 0 || at < f.first {
-		f.first = at
-		g.setFact(id, f)
-	}
 }
 
 // makeRecord takes a report apart; peers become claims in the order of their numbers.
@@ -252,10 +249,11 @@ func (g *Graph) makeRecord(id uint32, r Report, at uint32) *record {
 			continue
 		}
 		rec.claims = append(rec.claims, makeClaim(peer, p.Directions, at))
-		g.sighted(peer, at)
-		if until := seconds(p.Until); until > at {
-			g.judge(peer, until, at)
+		until := seconds(p.Until)
+		if until <= at {
+			until = 0
 		}
+		g.witness(peer, at, until)
 	}
 	rec.claims = mergeClaims(rec.claims)
 	return rec

@@ -32,7 +32,7 @@ func drawing(n int, pairs ...[2]int) *graph.Snapshot {
 
 func numbered(i int) xep.Name {
 	s := strconv.Itoa(i)
-	return name("d" + "00000"[len(s):] + s + ".test")
+	return name("d" + "0000000"[len(s):] + s + ".test")
 }
 
 func randomDrawing(rnd *rand.Rand) *graph.Snapshot {

@@ -21,7 +21,8 @@ const (
 type chunk struct {
 	// owner is the generation that may change this chunk in place.
 	owner uint64
-	facts [chunkSize]fact
+	// facts are apart to fill a size class of the allocator.
+	facts *[chunkSize]fact
 	// mask says which of the domains have a report, and records holds those in order.
 	// Most domains in a large network are only named by others, and so cost no pointer.
 	mask    uint64
@@ -59,7 +60,7 @@ type claim struct {
 	first  uint32 // since when the claim is made
 }
 
-const peerMask = maxNames - 1
+const peerMask = maxNames
 
 func makeClaim(peer uint32, d Directions, first uint32) claim {
 	return claim{packed: peer | uint32(d&allDirections)<<29, first: first}
@@ -126,10 +127,8 @@ func (c *chunk) setRecord(i uint32, r *record) {
 }
 
 func (c *chunk) clone(owner uint64) *chunk {
-	d := *c
-	d.owner = owner
-	d.records = slices.Clone(c.records)
-	return &d
+	facts := *c.facts
+	return &chunk{owner: owner, facts: &facts, mask: c.mask, records: slices.Clone(c.records)}
 }
 
 // store is the raw state of a graph; that of a snapshot is the same thing, never changed again.

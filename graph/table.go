@@ -15,7 +15,10 @@ const (
 	nameChunkBits = 10
 	nameChunk     = 1 << nameChunkBits
 	// maxNames leaves four bits of an id free for what a claim has to say, see claim.
-	maxNames = 1 << 28
+	maxNames = 1<<28 - 1
+	// A slot has part of the hash beside the number, because every look at a name that isn't the one costs two cache misses.
+	slotBits = 28
+	slotMask = 1<<slotBits - 1
 )
 
 // table interns names: each gets a number, and numbers are what everything else holds.
@@ -28,7 +31,9 @@ type table struct {
 	seed   maphash.Seed
 	chunks [][]xep.Name
 	n      uint32
-	slots  []uint32 // number + 1, zero where free; a power of two, at most two thirds full
+	slots  []uint32 // four bits of the hash and number + 1, zero where free; at most four fifths full
+	// arena holds the bytes of the newest names; older arenas live on in the names cut from them.
+	arena strings.Builder
 
 	mu    sync.Mutex
 	order []uint32 // numbers by name, for those that were interned when it was made
@@ -42,39 +47,43 @@ func (t *table) name(id uint32) xep.Name {
 	return t.chunks[id>>nameChunkBits][id&(nameChunk-1)]
 }
 
-func (t *table) hash(s string) uint32 {
-	return uint32(maphash.String(t.seed, s))
+// home is where the search for a name begins, and the mark of its slot.
+// Multiplying instead of masking lets the index grow by less than doubling.
+func (t *table) home(s string) (slot, tag uint32) {
+	h := maphash.String(t.seed, s)
+	return uint32(h >> 32 * uint64(len(t.slots)) >> 32), uint32(h) << slotBits
 }
 
-// lookup returns the slot of a name, and whether it is taken by that name.
-func (t *table) lookup(s string) (slot uint32, ok bool) {
-	mask := uint32(len(t.slots) - 1)
-	for i := t.hash(s) & mask; ; i = (i + 1) & mask {
-		if t.slots[i] == 0 {
-			return i, false
-		}
-		if t.name(t.slots[i]-1).String() == s {
-			return i, true
+func (t *table) after(i uint32) uint32 {
+	if i++; int(i) < len(t.slots) {
+		return i
+	}
+	return 0
+}
+
+// lookup returns the slot of a name, and what it holds: nothing if the name is new.
+func (t *table) lookup(s string) (slot, held uint32) {
+	i, tag := t.home(s)
+	for ; ; i = t.after(i) {
+		held = t.slots[i]
+		if held == 0 || held&^slotMask == tag && t.name(held&slotMask-1).String() == s {
+			return i, held & slotMask
 		}
 	}
 }
 
 func (t *table) find(n xep.Name) (uint32, bool) {
-	i, ok := t.lookup(n.String())
-	if !ok {
-		return 0, false
-	}
-	return t.slots[i] - 1, true
+	_, held := t.lookup(n.String())
+	return held - 1, held != 0
 }
 
 // intern returns the number of a name; it fails when there are no numbers left.
 func (t *table) intern(n xep.Name) (id uint32, ok bool) {
-	i, ok := t.lookup(n.String())
-	if ok {
-		return t.slots[i] - 1, true
+	i, held := t.lookup(n.String())
+	if held != 0 {
+		return held - 1, true
 	}
-	// The clone keeps a name from holding on to the whole stanza that it was cut from.
-	own, err := xep.ParseName(strings.Clone(n.String()))
+	own, err := xep.ParseName(t.keep(n.String()))
 	if err != nil || t.n >= maxNames {
 		return 0, false
 	}
@@ -84,22 +93,36 @@ func (t *table) intern(n xep.Name) (id uint32, ok bool) {
 	id = t.n
 	t.chunks[id>>nameChunkBits][id&(nameChunk-1)] = own
 	t.n++
-	t.slots[i] = id + 1
-	if int(t.n)*3 > len(t.slots)*2 {
+	_, tag := t.home(own.String())
+	t.slots[i] = tag | (id + 1)
+	if int(t.n)*5 > len(t.slots)*4 {
 		t.grow()
 	}
 	return id, true
 }
 
+// keep copies a name, which would otherwise hold on to the whole stanza that it was cut from.
+// Names share few large allocations: a million small ones would cost the garbage collector dearly.
+func (t *table) keep(s string) string {
+	const block = 8 << 10
+	if t.arena.Len()+len(s) > t.arena.Cap() {
+		t.arena = strings.Builder{}
+		t.arena.Grow(min(block, max(64*len(s), int(t.n)*16)))
+	}
+	// What a builder has given out stays as it is when more is appended behind it.
+	start := t.arena.Len()
+	t.arena.WriteString(s)
+	return t.arena.String()[start:]
+}
+
 func (t *table) grow() {
-	t.slots = make([]uint32, 2*len(t.slots))
-	mask := uint32(len(t.slots) - 1)
+	t.slots = make([]uint32, len(t.slots)+len(t.slots)/2)
 	for id := range t.n {
-		i := t.hash(t.name(id).String()) & mask
+		i, tag := t.home(t.name(id).String())
 		for t.slots[i] != 0 {
-			i = (i + 1) & mask
+			i = t.after(i)
 		}
-		t.slots[i] = id + 1
+		t.slots[i] = tag | (id + 1)
 	}
 }
 
@@ -164,11 +187,10 @@ func mergeOrder(n names, old []uint32) []uint32 {
 	})
 	out := make([]uint32, 0, n.n)
 	for _, f := range fresh {
-		for len(old) > 0 && n.name(old[0]).Compare(n.name(f.id)) < 0 {
-			out = append(out, old[0])
-			old = old[1:]
-		}
-		out = append(out, f.id)
+		// A name looks for its place, because there are usually few new among many old ones.
+		k, _ := slices.BinarySearchFunc(old, n.name(f.id), func(id uint32, name xep.Name) int { return n.name(id).Compare(name) })
+		out = append(append(out, old[:k]...), f.id)
+		old = old[k:]
 	}
 	return append(out, old...)
 }
