@@ -27,10 +27,12 @@ type advertiser struct {
 	conn  *component
 }
 
+// advertiserName is the component that advertises; proberName is one that only looks.
 func (e *Ejabberd) advertiserName() string { return "advert." + e.Domain() }
+func (e *Ejabberd) proberName() string     { return "probe." + e.Domain() }
 
 // Advertise makes a domain of this server advertise XEP-0485 and point at the node "serverinfo" of its pubsub service,
-// or takes that back; it has taken effect on return, and a restart of the server ends it.
+// or takes that back; it has taken effect on return, and Start and Restart bring it back.
 // A test whose own component is to take over the namespace sets NodeURI by Configure instead.
 func (e *Ejabberd) Advertise(t testing.TB, domain string, on bool) {
 	t.Helper()
@@ -55,38 +57,52 @@ func (e *Ejabberd) AdvertiseNode(t testing.TB, domain string, on bool, uri strin
 func (a *advertiser) set(e *Ejabberd, domain string, on bool) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	probe, err := dialComponent(e.Component(), e.proberName(), func(iqIn) string { return "" })
+	if err != nil {
+		return err
+	}
+	defer probe.close()
+	if err := a.disconnect(); err != nil {
+		return err
+	}
+	// The server forgets a component some time after it has gone, and would then forget one that is already back.
+	for _, h := range a.hosts {
+		if err := awaitFeature(probe, h, false); err != nil {
+			return err
+		}
+	}
 	a.hosts = slices.DeleteFunc(a.hosts, func(h string) bool { return h == domain })
 	if on {
 		a.hosts = append(a.hosts, domain)
 	}
-	if err := a.disconnect(); err != nil {
-		return err
+	return a.connect(e, probe)
+}
+
+func (a *advertiser) connect(e *Ejabberd, probe *component) error {
+	if len(a.hosts) == 0 {
+		return nil
 	}
 	hosts := slices.Clone(a.hosts)
-	c, err := dialComponent(e.Component(), e.advertiserName(), func(iq iqIn) string { return delegatedInfo(hosts, iq) })
+	var err error
+	a.conn, err = dialComponent(e.Component(), e.advertiserName(), func(iq iqIn) string { return delegatedInfo(hosts, iq) })
 	if err != nil {
 		return err
 	}
-	a.conn = c
-	if err := awaitFeature(c, domain, on); err != nil {
-		return err
-	}
-	if len(a.hosts) == 0 {
-		return a.disconnect()
+	for _, h := range hosts {
+		if err := awaitFeature(probe, h, true); err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
 // delegatedInfo answers the server's question what the namespace adds to the disco#info of the host that asks.
+// An error makes the server delegate nothing.
 func delegatedInfo(hosts []string, iq iqIn) string {
-	if iq.Query.Node == "" {
+	if iq.Query.Node != delegated || !slices.Contains(hosts, iq.From) {
 		return ""
 	}
-	feature := ""
-	if iq.Query.Node == delegated && slices.Contains(hosts, iq.From) {
-		feature = fmt.Sprintf("<feature var='%s'/>", nsServerInfo)
-	}
-	return fmt.Sprintf("<query xmlns='%s' node='%s'>%s</query>", nsDiscoInfo, iq.Query.Node, feature)
+	return fmt.Sprintf("<query xmlns='%s' node='%s'><feature var='%s'/></query>", nsDiscoInfo, delegated, nsServerInfo)
 }
 
 // awaitFeature returns once the domain advertises the feature, or no longer does.
@@ -109,6 +125,21 @@ func awaitFeature(c *component, domain string, on bool) error {
 			return fmt.Errorf("%s: feature advertised = %v did not come true in %v", domain, on, dialLimit)
 		}
 	}
+}
+
+// resume connects again after a restart of the server.
+func (a *advertiser) resume(e *Ejabberd) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if err := a.disconnect(); err != nil || len(a.hosts) == 0 {
+		return err
+	}
+	probe, err := dialComponent(e.Component(), e.proberName(), func(iqIn) string { return "" })
+	if err != nil {
+		return err
+	}
+	defer probe.close()
+	return a.connect(e, probe)
 }
 
 func (a *advertiser) disconnect() error {

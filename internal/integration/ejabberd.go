@@ -139,9 +139,23 @@ func (e *Ejabberd) write() error {
 	c := e.config
 	c.Delegates = append(slices.Clone(c.Delegates), e.advertiserName())
 	return render(filepath.Join(e.dir, "ejabberd.yml"), "ejabberd.yml", map[string]any{
-		"Address": e.address, "Advertiser": e.advertiserName(), "CA": e.lab.CAFile(), "Cert": e.cert, "Config": c,
-		"DirectPort": portDirect, "Domains": e.domains, "Key": e.key, "Secret": Secret,
+		"Address": e.address, "CA": e.lab.CAFile(), "Cert": e.cert, "Config": c, "DirectPort": portDirect,
+		"Domains": e.domains, "Internal": []string{e.advertiserName(), e.proberName()}, "Key": e.key, "Secret": Secret,
 	})
+}
+
+// Start starts the server after Stop or Kill and returns once it accepts connections and advertises what it did before.
+func (e *Ejabberd) Start(t testing.TB) {
+	t.Helper()
+	e.server.Start(t)
+	require.NoError(t, e.advert.resume(e))
+}
+
+// Restart is Stop and Start.
+func (e *Ejabberd) Restart(t testing.TB) {
+	t.Helper()
+	e.Stop(t)
+	e.Start(t)
 }
 
 // Configure changes the configuration and has the running server reload it.
