@@ -348,3 +348,6 @@ func (f *Framer) section(p []byte, mask, end uint32) int {
 	f.keepAll(p)
 	return len(p)
 }
+
+// SetLimits changes the limits from the next frame on.
+func (f *Framer) SetLimits(lim FrameLimits) { f.init(lim, f.depth) }

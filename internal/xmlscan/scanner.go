@@ -254,3 +254,6 @@ func (s *Scanner) failWith(err error) bool {
 	s.closing, s.pop = false, false
 	return false
 }
+
+// TokenStart returns the offset of the current Start token.
+func (s *Scanner) TokenStart() int { return s.start }

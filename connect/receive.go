@@ -1,0 +1,214 @@
+package connect
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+
+	"mellium.im/xmpp/jid"
+	"mellium.im/xmpp/stanza"
+	"mellium.im/xmpp/stream"
+
+	"github.com/xmppgraph/xmppgraph/internal/roundtrip"
+	"github.com/xmppgraph/xmppgraph/internal/xmlscan"
+)
+
+// refusal is why a stanza is not let through, and what a request is answered with.
+type refusal struct {
+	counter   int
+	reason    string
+	typ       stanza.ErrorType
+	condition stanza.Condition
+	reply     error // what the request fails with if the stanza is its reply
+}
+
+var (
+	refuseSize    = refusal{cDroppedSize, "too large", stanza.Modify, stanza.PolicyViolation, roundtrip.ErrTooLarge}
+	refuseDepth   = refusal{cDroppedDepth, "too deep", stanza.Modify, stanza.PolicyViolation, roundtrip.ErrTooLarge}
+	refuseXML     = refusal{cDroppedXML, "not well-formed or restricted XML", stanza.Modify, stanza.BadRequest, roundtrip.ErrMalformed}
+	refuseStream  = refusal{cDroppedStream, "element of the stream's namespace", stanza.Modify, stanza.BadRequest, roundtrip.ErrMalformed}
+	refuseAddress = refusal{cDroppedAddress, "invalid address", stanza.Modify, stanza.JIDMalformed, roundtrip.ErrMalformed}
+	refuseShape   = refusal{cDroppedShape, "not a proper stanza", stanza.Modify, stanza.BadRequest, roundtrip.ErrMalformed}
+	refuseFull    = refusal{cDroppedFull, "handler too slow", stanza.Wait, stanza.ResourceConstraint, nil}
+)
+
+// envelope is what a stanza's start tag says.
+type envelope struct {
+	name, id, typ, from, to string
+}
+
+func (e *envelope) request() bool { return e.name == "iq" && (e.typ == "get" || e.typ == "set") }
+
+func (e *envelope) reply() bool { return e.name == "iq" && (e.typ == "result" || e.typ == "error") }
+
+// scanner returns a scanner over bytes of the stream.
+func (l *link) scanner(b []byte) *xmlscan.Scanner {
+	s := xmlscan.New(b, xmlscan.Limits{Depth: l.cfg.MaxDepth})
+	s.Inherit(l.head)
+	return s
+}
+
+// receive decides where a frame goes; an error ends the connection.
+func (l *link) receive(frame xmlscan.Frame) error {
+	switch frame.Kind {
+	case xmlscan.Close:
+		return fmt.Errorf("connect: stream closed by the server: %w", ErrDisconnected)
+	case xmlscan.Header:
+		return fmt.Errorf("connect: stream begun anew by the server: %w", ErrDisconnected)
+	}
+	l.s.counters.add(cStanzasIn)
+	if frame.Head == 0 {
+		l.refuse(&envelope{}, refuseSize)
+		return nil
+	}
+	s := l.scanner(frame.Data[:frame.Head])
+	if !s.Next() {
+		l.refuse(&envelope{}, refuseXML)
+		return nil
+	}
+	if s.Is(stream.NS, "error") {
+		return l.streamError(frame)
+	}
+	env := readEnvelope(s)
+	switch {
+	case frame.Kind == xmlscan.Dropped:
+		l.refuse(&env, dropped(frame.Reason))
+	case s.Space() != l.ns || env.name != "iq" && env.name != "message" && env.name != "presence":
+		l.refuse(&envelope{from: env.from}, refuseShape)
+	case env.reply():
+		// The bytes are the waiter's own; only it pays for what they hold.
+		l.answer(env.id, env.from, result{raw: bytes.Clone(frame.Data)})
+	case env.request() && l.ownPing(&env):
+	default:
+		l.pass(&env, frame)
+	}
+	return nil
+}
+
+func readEnvelope(s *xmlscan.Scanner) envelope {
+	e := envelope{name: s.Local()}
+	e.id, _ = s.Attr("id")
+	e.typ, _ = s.Attr("type")
+	e.from, _ = s.Attr("from")
+	e.to, _ = s.Attr("to")
+	return e
+}
+
+func dropped(reason string) refusal {
+	switch reason {
+	case xmlscan.ReasonSize:
+		return refuseSize
+	case xmlscan.ReasonDepth:
+		return refuseDepth
+	}
+	return refuseXML
+}
+
+// ownPing recognises a component's ping that its server has relayed back; that it came is answer enough.
+func (l *link) ownPing(e *envelope) bool {
+	if l.from == "" || e.from != l.from {
+		return false
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return e.id != "" && e.id == l.pingID
+}
+
+func (l *link) streamError(frame xmlscan.Frame) error {
+	s := l.scanner(frame.Data)
+	s.Next()
+	return fmt.Errorf("connect: stream ended by the server: %w: %w", ErrDisconnected, describe(streamError(s)))
+}
+
+// pass checks a stanza in full and queues it for the handler.
+func (l *link) pass(e *envelope, frame xmlscan.Frame) {
+	b, why := l.sanitize(e, frame.Data, frame.Head)
+	if why != nil {
+		l.refuse(e, *why)
+		return
+	}
+	if !l.in.offer(b) {
+		l.refuse(e, refuseFull)
+	}
+}
+
+// sanitize returns a copy of a stanza that mellium's session survives, or why there is none.
+func (l *link) sanitize(e *envelope, raw []byte, head int) ([]byte, *refusal) {
+	s := l.scanner(raw)
+	if !s.Next() {
+		return nil, &refuseXML
+	}
+	if !addressable(s) {
+		return nil, &refuseAddress
+	}
+	children, text, from, to := 0, false, 0, 0
+	for s.Next() {
+		switch {
+		case s.Kind() == xmlscan.Start && s.Space() == stream.NS:
+			return nil, &refuseStream
+		case s.Kind() == xmlscan.Text && s.Depth() == 1:
+			text = text || len(bytes.TrimSpace(s.Text())) > 0
+		case s.Kind() == xmlscan.Start && s.Depth() == 2:
+			if children++; children == 1 {
+				from = s.TokenStart()
+			}
+		case s.Kind() == xmlscan.End && s.Depth() == 2 && children == 1:
+			to = s.Offset()
+		}
+	}
+	switch {
+	case s.Err() != nil && errors.Is(s.Err(), xmlscan.ErrLimit):
+		return nil, &refuseDepth
+	case s.Err() != nil:
+		return nil, &refuseXML
+	case e.name != "iq":
+		return bytes.Clone(raw), nil
+	case !e.request() || e.id == "" || children != 1 || text:
+		return nil, &refuseShape
+	}
+	// White space around the child is legal, yet more than mellium's mux can take.
+	out := make([]byte, 0, len(raw))
+	out = append(append(out, raw[:head]...), raw[from:to]...)
+	return append(out, raw[bytes.LastIndex(raw, []byte("</")):]...), nil
+}
+
+// addressable reports whether mellium can read the addresses of the Start token, in whatever namespace they are.
+func addressable(s *xmlscan.Scanner) bool {
+	for a := range s.Attrs() {
+		if (a.Local == "from" || a.Local == "to") && a.Value != "" {
+			if _, err := jid.Parse(a.Value); err != nil {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// refuse counts a stanza that is not let through, and lets those know that wait for it or for its answer.
+func (l *link) refuse(e *envelope, why refusal) {
+	l.s.counters.add(why.counter)
+	l.s.log.drop(why.reason, e.from)
+	switch {
+	case e.reply():
+		l.answer(e.id, e.from, result{err: fmt.Errorf("connect: reply from %q: %s: %w", e.from, why.reason, why.reply)})
+	case e.request() && e.id != "":
+		l.out.tryAdd(l.errorReply(e, why))
+	}
+}
+
+// errorReply answers a request with the addresses as they were written: the server that relayed them can read them.
+func (l *link) errorReply(e *envelope, why refusal) []byte {
+	out := []byte("<iq type='error'")
+	out = xmlscan.AppendAttr(out, "id", e.id)
+	if e.from != "" {
+		out = xmlscan.AppendAttr(out, "to", e.from)
+	}
+	switch {
+	case l.from == "":
+	case e.to != "":
+		out = xmlscan.AppendAttr(out, "from", e.to)
+	default:
+		out = xmlscan.AppendAttr(out, "from", l.from)
+	}
+	return fmt.Appendf(out, "><error type='%s'><%s xmlns='%s'/></error></iq>", why.typ, why.condition, stanza.NSError)
+}
