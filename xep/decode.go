@@ -105,7 +105,7 @@ func (d *decoder) element(at place, known string) error {
 		case xmlscan.Text:
 			// The schema has text in a connection, though nothing that it could mean.
 			if at.level != atConnection && len(bytes.TrimSpace(d.s.Text())) > 0 {
-				d.ignore(CodeStrayText, Schema, secSchema, at.String(), "holds text")
+				d.ignore(CodeStrayText, Schema, secSchema, at, "", "holds text")
 			}
 		case xmlscan.Start:
 			if err := d.child(at, &i); err != nil {
@@ -120,7 +120,7 @@ func (d *decoder) element(at place, known string) error {
 func (d *decoder) attributes(at place, known string) {
 	for a := range d.s.Attrs() {
 		if a.Space != "" || a.Local != known {
-			d.ignore(CodeUnknownAttribute, Schema, secSchema, at.String()+"@"+attributeName(a), "is not an attribute of this element")
+			d.ignore(CodeUnknownAttribute, Schema, secSchema, at, attributeName(a), "is not an attribute of this element")
 		}
 	}
 }
@@ -129,11 +129,11 @@ func (d *decoder) attributes(at place, known string) {
 func attributeName(a xmlscan.Attr) string {
 	switch a.Space {
 	case "":
-		return shorten(a.Local)
+		return "@" + shorten(a.Local)
 	case nsXML:
-		return "xml:" + shorten(a.Local)
+		return "@xml:" + shorten(a.Local)
 	}
-	return "{" + shorten(a.Space) + "}" + shorten(a.Local)
+	return "@{" + shorten(a.Space) + "}" + shorten(a.Local)
 }
 
 // child reads one child element of the element at a place. The index counts those that have one in their path.
@@ -151,9 +151,9 @@ func (d *decoder) child(at place, index *int) error {
 		*index++
 		return d.connection(at)
 	case at.level > atDomain:
-		d.ignore(CodeUnknownElement, Schema, secSchema, at.child(shorten(s.Local())), "is not an element of this element")
+		d.ignore(CodeUnknownElement, Schema, secSchema, at, shorten(s.Local()), "is not an element of this element")
 	case s.Space() == "" || s.Space() == NS:
-		d.ignore(CodeExtensionNamespace, Must, secFormat, at.child(shorten(s.Local())), "is not in a namespace of its own")
+		d.ignore(CodeExtensionNamespace, Must, secFormat, at, shorten(s.Local()), "is not in a namespace of its own")
 	default:
 		return d.extension(at)
 	}
@@ -188,7 +188,7 @@ func (d *decoder) federation(at place) error {
 	if d.current().Federation == nil {
 		d.current().Federation = new(Federation)
 	} else {
-		d.ignore(CodeRepeated, Should, secFormat, at.String(), "occurs again")
+		d.ignore(CodeRepeated, Should, secFormat, at, "", "occurs again")
 	}
 	return d.element(at, "")
 }
@@ -201,7 +201,7 @@ func (d *decoder) remoteDomain(at place) error {
 	at.level, at.remote = atRemote, len(f.RemoteDomains)
 	name, named := d.s.Attr("name")
 	if named && name == "" {
-		d.ignore(CodeRemoteName, Must, secFormat, at.String()+"@name", "is empty")
+		d.ignore(CodeRemoteName, Must, secFormat, at, "@name", "is empty")
 	}
 	// The scanner's strings share the memory of the whole document, which a name must not keep alive.
 	f.RemoteDomains = append(f.RemoteDomains, RemoteDomain{Name: strings.Clone(name)})
@@ -222,7 +222,7 @@ func (d *decoder) connection(at place) error {
 	}
 	direction, typed := d.s.Attr("type")
 	if typed && direction == "" {
-		d.ignore(CodeConnectionType, Must, secFormat, at.String()+"@type", notOne(direction))
+		d.ignore(CodeConnectionType, Must, secFormat, at, "@type", notOne(""))
 	}
 	if len(d.slab) == cap(d.slab) {
 		// Those of the current remote domain move along; finished ones stay where they are.
@@ -268,7 +268,7 @@ func (d *decoder) extension(at place) error {
 		return err
 	}
 	if !ok {
-		d.ignore(CodeExtensionXML, Must, secFormat, at.child(shorten(local)), "can't stand alone")
+		d.ignore(CodeExtensionXML, Must, secFormat, at, shorten(local), "can't stand alone")
 		return nil
 	}
 	if at.level == atRoot {
@@ -302,7 +302,7 @@ func (d *decoder) software(at place) error {
 		field = &d.current().Software
 	}
 	if *field != nil {
-		d.ignore(CodeRepeated, Should, secFormat, at.child("query"), "occurs again")
+		d.ignore(CodeRepeated, Should, secFormat, at, "query", "occurs again")
 		return d.skip()
 	}
 	software := new(Software)
@@ -349,18 +349,28 @@ func (d *decoder) users(at place) error {
 	case d.s.Err() != nil:
 		return scanError(d.s.Err())
 	case count == nil:
-		d.ignore(CodeUsers, Should, secFormat, at.child("users.active"), "is not a number")
+		d.ignore(CodeUsers, Should, secFormat, at, "users.active", "is not a number")
 	case d.current().ActiveUsers != nil:
-		d.ignore(CodeRepeated, Should, secFormat, at.child("users"), "occurs again")
+		d.ignore(CodeRepeated, Should, secFormat, at, "users", "occurs again")
 	default:
 		d.current().ActiveUsers = count
 	}
 	return nil
 }
 
-// ignore notes what is left out.
-func (d *decoder) ignore(code Code, level Level, section, path, message string) {
-	if len(d.info.Ignored) < maxIgnored {
-		d.info.Ignored = append(d.info.Ignored, Deviation{Code: code, Level: level, Section: section, Path: path, Message: message})
+// ignore notes what is left out at a place, or below it at what follows an '@' or a '.'.
+//
+// The path is put together only if there is still room, so that noise costs next to nothing.
+func (d *decoder) ignore(code Code, level Level, section string, at place, below, message string) {
+	if len(d.info.Ignored) >= maxIgnored {
+		return
 	}
+	path := at.String()
+	switch {
+	case strings.HasPrefix(below, "@"):
+		path += below
+	case below != "":
+		path = at.child(below)
+	}
+	d.info.Ignored = append(d.info.Ignored, Deviation{Code: code, Level: level, Section: section, Path: path, Message: message})
 }

@@ -36,7 +36,8 @@ func (e *Extension) embeds() bool {
 	b = append(b, "<x xmlns='"+NS+"'>"...)
 	b = append(append(b, e.XML...), "</x>"...)
 	s := xmlscan.New(b, xmlscan.Limits{})
-	if !s.Next() || !s.Next() || s.Kind() != xmlscan.Start || !s.Is(e.Space, e.Local) {
+	s.Next() // onto the tag around it
+	if !s.Next() || s.Kind() != xmlscan.Start || !s.Is(e.Space, e.Local) {
 		return false
 	}
 	alone, err := s.Element()

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/xml"
 	"fmt"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -119,6 +120,41 @@ func TestUnmarshalCopies(t *testing.T) {
 	}
 	r := info.Domains[0].Federation.RemoteDomains[0]
 	require.Equal(t, RemoteDomain{Name: "b.test", Connections: []Connection{{Direction: "sideways"}}}, r)
+}
+
+// However a payload of the greatest permitted length is made, decoding it takes a small multiple of that.
+func TestUnmarshalMemoryIsBounded(t *testing.T) {
+	fill := func(before, unit, after string) string {
+		n := (DefaultBytes - len(before) - len(after)) / len(unit)
+		return before + strings.Repeat(unit, n) + after
+	}
+	root := "<serverinfo " + nsAttr + ">"
+	for _, tt := range []struct{ name, in string }{
+		{"domains", fill(root, "<domain/>", "</serverinfo>")},
+		{"remote domains", fill(root+"<domain><federation>", "<remote-domain/>", "</federation></domain></serverinfo>")},
+		{"short names", fill(root+"<domain><federation>", "<remote-domain name='a'/>", "</federation></domain></serverinfo>")},
+		{"connections", fill(root+"<domain><federation><remote-domain>", "<connection/>", "</remote-domain></federation></domain></serverinfo>")},
+		{"odd directions", fill(root+"<domain><federation><remote-domain>", "<connection type='x'/>", "</remote-domain></federation></domain></serverinfo>")},
+		{"unknown elements", fill(root, "<x/>", "</serverinfo>")},
+		{"unknown elements below", fill(root+"<domain><federation>", "<x/>", "</federation></domain></serverinfo>")},
+		{"unknown attributes", fill(root+"<domain><federation>", "<x a='' b='' c=''/>", "</federation></domain></serverinfo>")},
+		{"text noise", fill(root, "x<domain/>", "</serverinfo>")},
+		{"extensions", fill(root, "<x xmlns='a'/>", "</serverinfo>")},
+		{"one extension", fill(root+"<x xmlns='a'>", "<y/>", "</x></serverinfo>")},
+		{"one extension with a prefix", fill(root+"<p:x xmlns:p='a'>", "<y/>", "</p:x></serverinfo>")},
+		{"inherited namespace", fill("<serverinfo "+nsAttr+" xmlns:p='"+strings.Repeat("u", DefaultBytes/2)+"'>", "<p:x/>", "</serverinfo>")},
+		{"software", fill(root+"<query xmlns='jabber:iq:version'>", "<name>x</name>", "</query></serverinfo>")},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			require.LessOrEqual(t, len(tt.in), DefaultBytes)
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			info, err := Unmarshal([]byte(tt.in))
+			runtime.ReadMemStats(&after)
+			require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(16*DefaultBytes))
+			require.Equal(t, err == nil, info != nil)
+		})
+	}
 }
 
 func TestMarshalRefuses(t *testing.T) {
