@@ -11,9 +11,11 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/xmppgraph/xmppgraph/internal/leak"
 )
 
-func TestMain(m *testing.M) { Main(m, Options{}) }
+func TestMain(m *testing.M) { leak.Main(With(m, Options{})) }
 
 const patience = 30 * time.Second
 
