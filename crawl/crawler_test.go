@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -25,13 +26,16 @@ func newCrawler(n *fakeNet, seeds ...string) (*Crawler, *graph.Graph) {
 // background runs a crawler in a synctest bubble; the returned function gives the events so far.
 func background(t *testing.T, c *Crawler, g *graph.Graph) func() []Event {
 	ctx, cancel := context.WithCancel(t.Context())
+	var mu sync.Mutex
 	var all []Event
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		for ev := range c.Run(ctx) {
 			ev.Apply(g)
+			mu.Lock()
 			all = append(all, ev)
+			mu.Unlock()
 		}
 	}()
 	t.Cleanup(func() {
@@ -40,6 +44,8 @@ func background(t *testing.T, c *Crawler, g *graph.Graph) func() []Event {
 	})
 	return func() []Event {
 		synctest.Wait()
+		mu.Lock()
+		defer mu.Unlock()
 		return slices.Clone(all)
 	}
 }

@@ -25,7 +25,7 @@ const (
 	ConsentGiven
 	// ConsentLost is a domain that may no longer be named.
 	ConsentLost
-	// VisitFailed is a visit that brought no report, although the domain should have one, or no answer at all.
+	// VisitFailed is a visit that brought no answer, or no usable report of a domain that has one.
 	VisitFailed
 	// DomainGone is a domain that was silent for so long that it is given up.
 	DomainGone

@@ -242,7 +242,7 @@ func (r *run) report(e *entry, res *Result, now time.Time, t *teller) {
 	case res.Outcome == OutcomeSilent && e.reported && withdrawn(res.Err):
 		e.reported = false
 		t.tell(Event{Kind: ReportWithdrawn, Report: &graph.Report{Domain: e.name, At: now, Until: e.until}})
-	case res.Err != nil && res.Outcome != OutcomeUnnamed:
+	case res.Err != nil && res.Outcome != OutcomeUnnamed && !withdrawn(res.Err):
 		t.tell(Event{Kind: VisitFailed, Err: res.Err})
 	}
 	for _, n := range res.Neighbours {
