@@ -1,0 +1,206 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/xmppgraph/xmppgraph/connect"
+	"github.com/xmppgraph/xmppgraph/crawl"
+	"github.com/xmppgraph/xmppgraph/examples/internal/web"
+	"github.com/xmppgraph/xmppgraph/graph"
+	"github.com/xmppgraph/xmppgraph/optin"
+)
+
+// goodbye is how long open requests may take once the program is asked to end.
+const goodbye = 5 * time.Second
+
+// aggregate crawls and serves until ctx ends or something essential fails.
+func aggregate(ctx context.Context, c *config, log *slog.Logger, stdout io.Writer) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+
+	listener, err := net.Listen("tcp", c.listen)
+	if err != nil {
+		return err
+	}
+	g := graph.New(graph.Options{MaxAge: max(graph.DefaultMaxAge, 3*c.interval)})
+	srv := newServer(web.New(g, web.Site{Title: c.title, Contact: c.contact, Demo: c.demo}), log)
+
+	var parts sync.WaitGroup
+	defer parts.Wait()
+	defer cancel(nil)
+	parts.Go(func() {
+		if err := srv.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			cancel(fmt.Errorf("serve: %w", err))
+		}
+	})
+	parts.Go(func() {
+		<-ctx.Done()
+		shutdown(srv)
+	})
+	fmt.Fprintf(stdout, "http://%s/\n", address(c.listen, listener))
+
+	s, done, err := session(ctx, c, log)
+	if err != nil {
+		if ctx.Err() != nil {
+			return ended(ctx)
+		}
+		return err
+	}
+	defer done()
+	if err := crawlInto(ctx, c, s, g, log); err != nil {
+		return err
+	}
+	return ended(ctx)
+}
+
+// ended returns why the context ended, nil where that was asked for.
+func ended(ctx context.Context) error {
+	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return nil
+}
+
+// address is what a browser can open: the host as the operator wrote it, with the port that was in the end listened on.
+func address(listen string, l net.Listener) string {
+	_, port, err := net.SplitHostPort(l.Addr().String())
+	host, _, err2 := net.SplitHostPort(listen)
+	if err != nil || err2 != nil || host == "" {
+		return l.Addr().String()
+	}
+	return net.JoinHostPort(host, port)
+}
+
+// newServer bounds what a client can hold on to.
+func newServer(h http.Handler, log *slog.Logger) *http.Server {
+	return &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       10 * time.Second,
+		WriteTimeout:      30 * time.Second,
+		IdleTimeout:       time.Minute,
+		MaxHeaderBytes:    16 << 10,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
+}
+
+func shutdown(srv *http.Server) {
+	ctx, cancel := context.WithTimeout(context.Background(), goodbye)
+	defer cancel()
+	if err := srv.Shutdown(ctx); err != nil {
+		_ = srv.Close()
+	}
+}
+
+// session connects as the operator wants.
+// The returned function ends the session, and whatever was started for it.
+func session(ctx context.Context, c *config, log *slog.Logger) (crawl.Session, func(), error) {
+	if c.demo {
+		return startDemo(ctx, c, log)
+	}
+	cfg, err := connectConfig(c, log)
+	if err != nil {
+		return nil, nil, err
+	}
+	dial := connect.Client
+	if c.component != "" {
+		dial = connect.Component
+	}
+	s, err := dial(ctx, cfg)
+	if err != nil {
+		return nil, nil, err
+	}
+	log.Info("connected", "as", s.LocalAddr())
+	return s, func() { _ = s.Close() }, nil
+}
+
+func connectConfig(c *config, log *slog.Logger) (cfg connect.Config, err error) {
+	cfg = connect.Config{Server: c.server, Logger: log}
+	if cfg.JID, err = c.address(); err != nil {
+		return cfg, err
+	}
+	if c.component != "" {
+		cfg.Secret, err = readSecret(c.secretFile)
+	} else {
+		cfg.Password, err = readSecret(c.passwordFile)
+	}
+	if err != nil || c.tlsCA == "" {
+		return cfg, err
+	}
+	pem, err := os.ReadFile(c.tlsCA)
+	if err != nil {
+		return cfg, err
+	}
+	pool, err := x509.SystemCertPool()
+	if err != nil {
+		pool = x509.NewCertPool()
+	}
+	if !pool.AppendCertsFromPEM(pem) {
+		return cfg, fmt.Errorf("%s holds no certificate", c.tlsCA)
+	}
+	cfg.TLS = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
+	return cfg, nil
+}
+
+// crawlInto crawls into the graph until ctx ends.
+func crawlInto(ctx context.Context, c *config, s crawl.Session, g *graph.Graph, log *slog.Logger) error {
+	crawler := &crawl.Crawler{
+		Session:     s,
+		Contact:     c.contact,
+		Seeds:       c.seeds,
+		Interval:    c.interval,
+		Spacing:     c.spacing,
+		Concurrency: c.concurrency,
+	}
+	if c.spacing == 0 {
+		crawler.Spacing = -1
+	}
+	if c.verdictTTL > 0 {
+		crawler.Consent = &optin.Checker{Session: s, NamedTTL: c.verdictTTL, MaxEntries: crawl.DefaultMaxDomains}
+	}
+	tell := newTeller(log, crawler, g)
+	for ev := range crawler.Run(ctx) {
+		ev.Apply(g)
+		tell.event(ev)
+	}
+	return crawler.Err()
+}
+
+// teller logs what a crawl finds.
+type teller struct {
+	log     *slog.Logger
+	crawler *crawl.Crawler
+	graph   *graph.Graph
+	next    time.Time
+	pause   time.Duration
+}
+
+func newTeller(log *slog.Logger, c *crawl.Crawler, g *graph.Graph) *teller {
+	return &teller{log: log, crawler: c, graph: g, pause: 2 * time.Second}
+}
+
+// event logs each event for whoever debugs, and a summary for operators, ever less often.
+// Only the first may hold names that are not public.
+func (t *teller) event(ev crawl.Event) {
+	t.log.Debug(ev.Kind.String(), "domain", ev.Domain, "until", ev.Until, "err", ev.Err, "claims", len(ev.Quarantined))
+	now := time.Now()
+	if now.Before(t.next) {
+		return
+	}
+	t.next = now.Add(t.pause)
+	t.pause = min(2*t.pause, 10*time.Minute)
+	st, n := t.crawler.Stats(), t.graph.Snapshot().Counts()
+	t.log.Info("crawling", "known", st.Known, "due", st.Due, "in_flight", st.InFlight,
+		"named", n.Domains, "links", n.Links, "unnamed_links", n.Unnamed)
+}

@@ -1,0 +1,51 @@
+// Command aggregator draws the network of XMPP servers from what they report about themselves (XEP-0485).
+//
+// It crawls from a few seeds over an XMPP session, and serves the result as a page and as data.json.
+// With -demo it invents a network, so that everything can be seen without an account.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// run is the program, with the exit status as its result: 0 for success, 1 for failure, 2 for a mistake in the call.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	c, err := parseConfig(args)
+	var usageErr usageError
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		fmt.Fprint(stdout, usage)
+		return 0
+	case errors.As(err, &usageErr):
+		fmt.Fprintf(stderr, "aggregator: %v\nRun \"aggregator -h\" for help.\n", err)
+		return 2
+	}
+	log := newLogger(c, stderr)
+	if err := aggregate(ctx, c, log, stdout); err != nil {
+		fmt.Fprintf(stderr, "aggregator: %v\n", err)
+		return 1
+	}
+	return 0
+}
+
+func newLogger(c *config, w io.Writer) *slog.Logger {
+	o := &slog.HandlerOptions{Level: c.logLevel}
+	if c.logFormat == "json" {
+		return slog.New(slog.NewJSONHandler(w, o))
+	}
+	return slog.New(slog.NewTextHandler(w, o))
+}

@@ -1,0 +1,278 @@
+package web
+
+import (
+	"compress/gzip"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/xmppgraph/xmppgraph/graph"
+	"github.com/xmppgraph/xmppgraph/xep"
+)
+
+var noon = time.Date(2025, 11, 13, 12, 0, 0, 0, time.UTC)
+
+// network is a.test — b.test, b.test → c.test, a.test → d.test, and unnamed peers of a.test and c.test; d.test has no verdict.
+func network(now *time.Time) *graph.Graph {
+	g := graph.New(graph.Options{Now: func() time.Time { return *now }})
+	until := now.Add(time.Hour)
+	peer := func(name string) graph.Peer { return graph.Peer{Name: xep.MustName(name), Until: until} }
+	g.Apply(graph.Report{Domain: xep.MustName("a.test"), Until: until, Unnamed: 2, Software: "Prosody",
+		Peers: []graph.Peer{peer("b.test"), {Name: xep.MustName("d.test")}}})
+	g.Apply(graph.Report{Domain: xep.MustName("b.test"), Until: until, Peers: []graph.Peer{peer("a.test"), peer("c.test")}})
+	g.Apply(graph.Report{Domain: xep.MustName("c.test"), Until: until, Unnamed: 1})
+	return g
+}
+
+func get(t *testing.T, h http.Handler, url string, header ...string) *http.Response {
+	t.Helper()
+	r := httptest.NewRequest(http.MethodGet, url, nil)
+	for i := 0; i < len(header); i += 2 {
+		r.Header.Set(header[i], header[i+1])
+	}
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	return w.Result()
+}
+
+func body(t *testing.T, r *http.Response) string {
+	t.Helper()
+	b, err := io.ReadAll(r.Body)
+	require.NoError(t, err)
+	return string(b)
+}
+
+type data struct {
+	Nodes []struct {
+		ID    string  `json:"id"`
+		Label *string `json:"label"`
+	} `json:"nodes"`
+	Edges []struct{ From, To string } `json:"edges"`
+}
+
+func TestData(t *testing.T) {
+	tests := map[string]struct {
+		query          string
+		named          string
+		unnamed, edges int
+	}{
+		"everything":        {"", "a.test b.test c.test", 4, 6},
+		"named only":        {"?skipAnon", "a.test b.test c.test", 0, 2},
+		"named only, value": {"?skipAnon=true", "a.test b.test c.test", 0, 2},
+		"switched off":      {"?skipAnon=false", "a.test b.test c.test", 4, 6},
+		"combined":          {"?combineAnon", "a.test b.test c.test", 2, 4},
+		"both":              {"?skipAnon&combineAnon", "a.test b.test c.test", 0, 2},
+		"focus":             {"?focus=c.test", "b.test c.test", 1, 2},
+		"focus, any case":   {"?focus=%20C.TEST.%20&skipAnon", "b.test c.test", 0, 1},
+		"focus on unknown":  {"?focus=nobody.test", "", 0, 0},
+		"focus on unnamed":  {"?focus=d.test", "", 0, 0},
+	}
+	now := noon
+	h := New(network(&now), Site{})
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			r := get(t, h, "/data.json"+tc.query)
+			require.Equal(t, http.StatusOK, r.StatusCode)
+			require.Equal(t, "application/json", r.Header.Get("Content-Type"))
+			require.Equal(t, "*", r.Header.Get("Access-Control-Allow-Origin"))
+			var d data
+			require.NoError(t, json.NewDecoder(r.Body).Decode(&d))
+			var named []string
+			unnamed := 0
+			ids := map[string]bool{}
+			for _, n := range d.Nodes {
+				ids[n.ID] = true
+				if n.Label == nil {
+					unnamed++
+					continue
+				}
+				named = append(named, *n.Label)
+			}
+			require.Len(t, ids, len(d.Nodes))
+			require.Equal(t, tc.named, strings.Join(named, " "))
+			require.Equal(t, tc.unnamed, unnamed)
+			require.Len(t, d.Edges, tc.edges)
+			for _, e := range d.Edges {
+				require.True(t, ids[e.From] && ids[e.To])
+			}
+		})
+	}
+}
+
+func TestDataOfNoDomain(t *testing.T) {
+	now := noon
+	r := get(t, New(network(&now), Site{}), "/data.json?focus=not%20a%20name")
+	require.Equal(t, http.StatusBadRequest, r.StatusCode)
+}
+
+// A name is gone with its verdict, from a document that was made before, too.
+func TestNamesLapse(t *testing.T) {
+	now := noon
+	h := New(network(&now), Site{})
+	require.Contains(t, body(t, get(t, h, "/data.json")), "b.test")
+	require.Contains(t, body(t, get(t, h, "/")), "b.test")
+	now = noon.Add(time.Hour)
+	for _, url := range []string{"/data.json", "/data.json?focus=b.test", "/", "/?focus=a.test"} {
+		require.NotContains(t, body(t, get(t, h, url)), "b.test", url)
+	}
+}
+
+func TestNotModified(t *testing.T) {
+	now := noon
+	g := network(&now)
+	h := New(g, Site{})
+	for _, url := range []string{"/data.json", "/", "/assets/style.css"} {
+		for _, coding := range []string{"", "gzip"} {
+			first := get(t, h, url, "Accept-Encoding", coding)
+			tag := first.Header.Get("ETag")
+			require.NotEmpty(t, tag)
+			again := get(t, h, url, "Accept-Encoding", coding, "If-None-Match", `"other", W/`+tag)
+			require.Equal(t, http.StatusNotModified, again.StatusCode)
+			require.Empty(t, body(t, again))
+			require.Equal(t, tag, again.Header.Get("ETag"))
+		}
+	}
+	tag := get(t, h, "/data.json").Header.Get("ETag")
+	g.Apply(graph.Report{Domain: xep.MustName("e.test"), Until: noon.Add(time.Hour)})
+	require.NotEqual(t, tag, get(t, h, "/data.json").Header.Get("ETag"))
+}
+
+func TestCompression(t *testing.T) {
+	now := noon
+	h := New(network(&now), Site{})
+	plain := get(t, h, "/")
+	require.Empty(t, plain.Header.Get("Content-Encoding"))
+	require.Equal(t, "Accept-Encoding", plain.Header.Get("Vary"))
+	want := body(t, plain)
+
+	packed := get(t, h, "/", "Accept-Encoding", "br, gzip;q=0.8")
+	require.Equal(t, "gzip", packed.Header.Get("Content-Encoding"))
+	require.NotEqual(t, plain.Header.Get("ETag"), packed.Header.Get("ETag"))
+	zr, err := gzip.NewReader(packed.Body)
+	require.NoError(t, err)
+	got, err := io.ReadAll(zr)
+	require.NoError(t, err)
+	require.Equal(t, want, string(got))
+}
+
+func TestAcceptsGzip(t *testing.T) {
+	tests := map[string]bool{
+		"": false, "gzip": true, "GZIP": true, "deflate, gzip;q=0.1": true, "gzip;q=0": false, "gzip; q=0.000": false,
+		"*": true, "*;q=0": false, "gzip;q=0, *": false, "br": false, "gzip;q=0.001": true,
+	}
+	for accept, want := range tests {
+		require.Equal(t, want, acceptsGzip(accept), accept)
+	}
+}
+
+func TestPage(t *testing.T) {
+	now := noon
+	h := New(network(&now), Site{Contact: "xmpp:ops@example.org"})
+	page := body(t, get(t, h, "/"))
+	require.Contains(t, page, "<strong>3</strong> named domains")
+	require.Contains(t, page, "<strong>2</strong> links between them")
+	require.Contains(t, page, "<strong>4</strong> links to domains that stay unnamed")
+	require.Contains(t, page, `href="xmpp:ops@example.org"`)
+	require.NotContains(t, page, "d.test")
+	require.NotContains(t, page, "Demonstration")
+	require.NotContains(t, page, "<script")
+
+	require.Contains(t, body(t, get(t, New(network(&now), Site{Demo: true}), "/")), "This network is invented")
+}
+
+func TestFocus(t *testing.T) {
+	now := noon
+	h := New(network(&now), Site{})
+	page := body(t, get(t, h, "/?focus=A.test"))
+	require.Contains(t, page, `<h2 id="domain">a.test</h2>`)
+	require.Contains(t, page, "Linked, as both sides report")
+	require.NotContains(t, page, "d.test")
+
+	// What isn't shown and what isn't known look the same.
+	unnamed := body(t, get(t, h, "/?focus=d.test"))
+	unknown := body(t, get(t, h, "/?focus=x.test"))
+	require.Equal(t, strings.ReplaceAll(unnamed, "d.test", "x.test"), unknown)
+	require.Contains(t, unknown, "Nothing to show for “x.test”")
+}
+
+func TestEmptyPageLooksAgain(t *testing.T) {
+	h := New(graph.New(graph.Options{}), Site{})
+	r := get(t, h, "/")
+	require.NotEmpty(t, r.Header.Get("Refresh"))
+	require.Contains(t, body(t, r), "Nothing is known yet")
+	require.JSONEq(t, `{"nodes":[],"edges":[]}`, body(t, get(t, h, "/data.json")))
+}
+
+func TestHostileInput(t *testing.T) {
+	now := noon
+	g := network(&now)
+	evil := `"><script>alert(1)</script>`
+	g.Apply(graph.Report{Domain: xep.MustName("xn--pple-43d.test"), Until: noon.Add(time.Hour), Software: evil, Version: "\u202e" + evil})
+	h := New(g, Site{Title: evil, Contact: "javascript:alert(1)"})
+	for _, url := range []string{"/", "/?focus=%22%3E%3Cscript%3Ealert(1)%3C/script%3E", "/?focus=xn--pple-43d.test"} {
+		page := body(t, get(t, h, url))
+		require.NotContains(t, page, "<script", url)
+		require.NotContains(t, page, "javascript:", url)
+		require.Contains(t, page, "xn--pple-43d.test", "a look-alike is shown in ASCII, too")
+	}
+}
+
+func TestHeaders(t *testing.T) {
+	now := noon
+	h := New(network(&now), Site{})
+	for _, url := range []string{"/", "/data.json", "/nowhere", "/healthz", "/assets/icon.svg"} {
+		r := get(t, h, url)
+		require.Equal(t, csp, r.Header.Get("Content-Security-Policy"), url)
+		require.Equal(t, "nosniff", r.Header.Get("X-Content-Type-Options"), url)
+	}
+	require.Equal(t, http.StatusNotFound, get(t, h, "/nowhere").StatusCode)
+	style := New(network(&now), Site{}).style
+	require.Contains(t, get(t, h, style).Header.Get("Cache-Control"), "immutable")
+
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/data.json", nil))
+	require.Equal(t, http.StatusMethodNotAllowed, w.Code)
+	w = httptest.NewRecorder()
+	h.ServeHTTP(w, httptest.NewRequest(http.MethodHead, "/data.json", nil))
+	require.Equal(t, http.StatusOK, w.Code)
+	require.Zero(t, w.Body.Len())
+}
+
+func TestCount(t *testing.T) {
+	for n, want := range map[int]string{0: "0", 999: "999", 1112: "1,112", 5671000: "5,671,000"} {
+		require.Equal(t, want, count(n))
+	}
+}
+
+// The drawing keeps to its frame, and discs of unlike size don't cover each other's centres.
+func TestPictureFits(t *testing.T) {
+	g := graph.New(graph.Options{})
+	until := time.Now().Add(time.Hour)
+	for i := range 40 {
+		r := graph.Report{Domain: xep.MustName("d" + string(rune('a'+i%26)) + string(rune('a'+i/26)) + ".test"), Until: until, Unnamed: i * i / 4}
+		for j := range i % 7 {
+			r.Peers = append(r.Peers, graph.Peer{Name: xep.MustName("d" + string(rune('a'+j)) + "a.test"), Until: until})
+		}
+		g.Apply(r)
+	}
+	snap := g.Snapshot()
+	d := &drawing{snap: snap, at: newSunflower(snap), focus: -1}
+	d.fit()
+	for i := range snap.Len() {
+		x, y, r := d.at.Place(i)
+		px, py := d.point(x, y)
+		require.GreaterOrEqual(t, px-r*d.scale, 0.0)
+		require.LessOrEqual(t, px+r*d.scale, d.w)
+		require.GreaterOrEqual(t, py-r*d.scale, 0.0)
+		require.LessOrEqual(t, py+r*d.scale, d.h)
+	}
+	p := newPicture(snap, d.at, 0)
+	require.Len(t, p.Nodes, snap.Len())
+	require.Contains(t, p.Nodes[len(p.Nodes)-1].Class, "here")
+}
