@@ -69,18 +69,26 @@ func (c Connection) appendLine(b []byte, i int) []byte {
 	if c.Outgoing {
 		arrow, kind = " -> ", "s2sout"
 	}
-	var flags []string
-	if !c.Pending {
-		flags = append(flags, "authenticated")
-		if !c.Dialback {
-			flags = append(flags, "SASL")
-		}
+	line := arrow + c.Remote + " [" + kind + strconv.FormatInt(0x5581c0de0000+int64(i)*0x40, 16) + "] (" + strings.Join(c.flags(), ", ") + ")"
+	return appendEscaped(b, line)
+}
+
+// flags are what Prosody tells about a connection: "authenticated" stands for a certificate that it could verify,
+// so that a connection authenticated by dialback lacks it.
+func (c Connection) flags() (flags []string) {
+	if c.Pending {
+		return nil
 	}
-	if !c.Plain && !c.Pending {
+	if !c.Dialback {
+		flags = append(flags, "authenticated")
+	}
+	if !c.Dialback || c.Outgoing {
+		flags = append(flags, "SASL")
+	}
+	if !c.Plain {
 		flags = append(flags, "encrypted")
 	}
-	line := arrow + c.Remote + " [" + kind + strconv.FormatInt(0x5581c0de0000+int64(i)*0x40, 16) + "] (" + strings.Join(flags, ", ") + ")"
-	return appendEscaped(b, line)
+	return flags
 }
 
 // adminItems answers disco#items on a node of the domain: the lists of ad-hoc commands and of ejabberd's outgoing connections.

@@ -211,7 +211,7 @@ func (h *Host) appendForm(b []byte, contacts, node bool) []byte {
 		switch {
 		case h.has(FormListMulti):
 			b = append(b, " type='list-multi'"...)
-		case !h.has(FormUntyped):
+		case !h.has(FormUntyped) && h.spec.Profile != Ejabberd:
 			b = append(b, " type='text-single'"...)
 		}
 		b = append(b, "><value>xmpp:"...)

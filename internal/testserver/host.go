@@ -303,7 +303,7 @@ type Connection struct {
 	Outgoing bool
 	// Pending is a stream that has not authenticated: a claim anyone can make, or an attempt that may fail.
 	Pending bool
-	// Dialback is a stream authenticated without SASL.
+	// Dialback is a connection without a certificate that could be verified; Prosody's list does not call it authenticated.
 	Dialback bool
 	// Plain is a stream that is not encrypted.
 	Plain bool

@@ -285,6 +285,9 @@ func (h *Host) appendConfigForm(b []byte, n *pubsubNode) []byte {
 			b = appendAttr(b, "label", f.label)
 		}
 		b = append(b, '>')
+		if f.name == "pubsub#max_items" && h.brand() == brandProsody {
+			b = append(b, "<validate datatype='pubsub:integer-or-max' xmlns='http://jabber.org/protocol/xdata-validate'><range max='256' min='1'/></validate>"...)
+		}
 		if v := h.configValue(n, f); v != "" {
 			b = append(appendEscaped(append(b, "<value>"...), v), "</value>"...)
 		}
@@ -299,23 +302,38 @@ func (h *Host) appendConfigForm(b []byte, n *pubsubNode) []byte {
 // appendMetaData appends the form of a node's disco#info.
 func (h *Host) appendMetaData(b []byte, n *pubsubNode) []byte {
 	b = append(b, "<x type='result' xmlns='jabber:x:data'><field type='hidden' var='FORM_TYPE'><value>"+nsPubSub+"#meta-data</value></field>"...)
-	for _, name := range []string{"pubsub#title", "pubsub#description", "pubsub#type", "pubsub#access_model", "pubsub#publish_model"} {
-		b = append(b, "<field type='text-single' var='"+name+"'>"...)
-		if v := h.configOf(n, name); v != "" {
+	for _, name := range []string{"pubsub#title", "pubsub#description", "pubsub#type"} {
+		b = appendField(b, "text-single", name, "", h.configOf(n, name))
+	}
+	if h.brand() != brandEjabberd {
+		b = appendField(b, "text-single", "pubsub#access_model", "", h.configOf(n, "pubsub#access_model"))
+		b = appendField(b, "text-single", "pubsub#publish_model", "", h.configOf(n, "pubsub#publish_model"))
+		return append(b, "</x>"...)
+	}
+	b = appendField(b, "jid-multi", "pubsub#owner", "", n.affiliated("owner")...)
+	b = appendField(b, "jid-multi", "pubsub#publisher", "", n.affiliated("publisher")...)
+	for _, f := range h.configFields() {
+		if f.name == "pubsub#access_model" || f.name == "pubsub#publish_model" {
+			b = appendField(b, f.typ, f.name, f.options, h.configValue(n, f))
+		}
+	}
+	b = appendField(b, "text-single", "pubsub#num_subscribers", "", strconv.Itoa(len(n.subs)))
+	return append(b, "</x>"...)
+}
+
+// appendField appends a field of a form. Empty values are left out.
+func appendField(b []byte, typ, name, options string, values ...string) []byte {
+	b = appendAttr(append(b, "<field"...), "type", typ)
+	b = append(appendAttr(b, "var", name), '>')
+	for _, v := range values {
+		if v != "" {
 			b = append(appendEscaped(append(b, "<value>"...), v), "</value>"...)
 		}
-		b = append(b, "</field>"...)
 	}
-	if h.brand() == brandEjabberd {
-		b = append(b, "<field var='pubsub#owner' type='jid-multi' label='The JIDs of those with an affiliation of owner'>"...)
-		for _, jid := range n.affiliated("owner") {
-			b = append(appendEscaped(append(b, "<value>"...), jid), "</value>"...)
-		}
-		b = append(b, "</field><field var='pubsub#num_subscribers' type='text-single'><value>"...)
-		b = strconv.AppendInt(b, int64(len(n.subs)), 10)
-		b = append(b, "</value></field>"...)
+	for _, o := range strings.Fields(options) {
+		b = append(b, "<option label='"+o+"'><value>"+o+"</value></option>"...)
 	}
-	return append(b, "</x>"...)
+	return append(b, "</field>"...)
 }
 
 // affiliated returns the addresses of an affiliation, sorted.

@@ -63,7 +63,10 @@ func (c *conn) handle(frame []byte) error {
 	}
 	r := request{c: c, host: h, service: service, user: strings.Contains(to, "@"),
 		to: to, from: from, id: n.attr("id"), set: typ == "set", payload: n.first()}
-	return r.serve()
+	c.recent[c.latest%len(c.recent)] = r.id
+	c.latest++
+	r.serve()
+	return nil
 }
 
 // session finds the session that an address belongs to.
@@ -129,9 +132,9 @@ func (c *conn) unknown(n node, from, to string) {
 	})
 }
 
-// unreachable renders the error that the home server gives in the name of a domain that cannot be reached.
+// unreachable renders the error that the session's own server gives in the name of a domain that cannot be reached.
 func (r *request) unreachable(condition string) []byte {
-	home := r.c.srv.home
+	home := r.c.host
 	e := stanzaError{typ: "cancel", condition: condition, by: home.Name(), text: "Server-to-server connection failed: NXDomain in A lookup"}
 	if home.brand() == brandEjabberd {
 		e.by, e.text = "", "DNS lookup failed: enoname"
@@ -142,22 +145,25 @@ func (r *request) unreachable(condition string) []byte {
 			e.text = "Connection failed: connection refused"
 		}
 	}
-	return r.appendError(nil, home.brand(), e)
+	own := *r
+	own.host = home
+	return own.appendError(nil, home.brand(), e)
 }
 
 // serve answers a request to a simulated address.
-func (r *request) serve() error {
+func (r *request) serve() {
 	h := r.host
 	h.mu.Lock()
 	h.count()
-	fault := h.spec.Fault
+	fault, turn := h.spec.Fault, h.requests-1
 	pay, e, events := r.dispatch(r.c.pay[:0])
 	r.c.pay = pay[:0]
 	if fault != 0 {
 		opts := h.spec.Options
 		h.mu.Unlock()
 		h.srv.deliver(events)
-		return r.misbehave(fault, opts, pay, e)
+		r.misbehave(fault, opts, turn, pay, e)
+		return
 	}
 	if len(events) > 0 {
 		before := r.split(&events)
@@ -166,7 +172,6 @@ func (r *request) serve() error {
 	r.reply(pay, e)
 	h.mu.Unlock()
 	h.srv.deliver(events)
-	return nil
 }
 
 // split separates the events that are sent before the reply.
@@ -217,7 +222,10 @@ func (r *request) appendResult(b []byte, pay []byte) []byte {
 func (r *request) appendHead(b []byte, typ, from string) []byte {
 	b = append(b, "<iq"...)
 	if r.host.brand() == brandEjabberd {
-		b = append(b, " xml:lang='en'"...)
+		// ejabberd repeats the language of the stream, which a component's has not.
+		if r.c.port != portComponent || r.c.host.brand() != brandEjabberd {
+			b = append(b, " xml:lang='en'"...)
+		}
 		b = appendAttr(b, "to", r.from)
 		b = appendAttr(b, "from", from)
 		b = appendAttr(b, "type", typ)

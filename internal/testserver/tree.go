@@ -323,3 +323,5 @@ func appendAttr(dst []byte, name, value string) []byte {
 	dst = appendEscaped(dst, value)
 	return append(dst, '\'')
 }
+
+func itoa(n int) string { return strconv.Itoa(n) }
