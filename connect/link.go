@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"sync"
 	"time"
 
@@ -46,8 +47,9 @@ type link struct {
 
 // waiter is a request in flight.
 type waiter struct {
-	to    jid.JID
-	reply chan result
+	to      jid.JID
+	reply   chan result
+	spoofed error // what a stranger answered
 }
 
 type result struct {
@@ -224,7 +226,7 @@ func (l *link) exchange(ctx context.Context, iq stanza.IQ, payload []byte) ([]by
 	case res := <-w.reply:
 		return res.raw, res.err
 	case <-ctx.Done():
-		return nil, ctx.Err()
+		return nil, l.unanswered(id, ctx.Err())
 	case <-l.ctx.Done():
 		return nil, l.err
 	}
@@ -249,12 +251,10 @@ func (l *link) forget(id string) {
 // answer hands the outcome to the request with the given id, and reports whether there was one.
 func (l *link) answer(id, from string, res result) bool {
 	l.mu.Lock()
+	defer l.mu.Unlock()
 	w, ok := l.waiters[id]
-	delete(l.waiters, id)
-	ping := id == l.pingID
-	l.mu.Unlock()
 	switch {
-	case !ok && ping:
+	case !ok && id == l.pingID:
 		return true
 	case !ok:
 		l.s.counters.add(cLate)
@@ -262,14 +262,40 @@ func (l *link) answer(id, from string, res result) bool {
 	case !roundtrip.SameSender(w.to, from, l.local):
 		l.s.counters.add(cSpoofed)
 		l.s.log.drop("reply from another address", from)
-		w.reply <- result{err: fmt.Errorf("connect: answered by %q: %w", from, roundtrip.ErrWrongFrom)}
-	default:
-		if res.err == nil {
-			l.s.counters.add(cReplies)
+		res = result{err: fmt.Errorf("connect: answered by %q: %w", from, roundtrip.ErrWrongFrom)}
+		if !related(w.to, from) {
+			// A stranger may not end what another is asked; but if nothing better comes, this is worth telling.
+			w.spoofed = res.err
+			l.waiters[id] = w
+			return true
 		}
-		w.reply <- res
+	case res.err == nil:
+		l.s.counters.add(cReplies)
 	}
+	delete(l.waiters, id)
+	w.reply <- res
 	return true
+}
+
+// related reports whether a reply's sender can be expected to be in league with the addressee: the own server, which
+// alone may leave the sender out, or a host of the same domain.
+func related(to jid.JID, from string) bool {
+	if from == "" {
+		return true
+	}
+	_, b, _, err := jid.SplitString(from)
+	a := to.Domainpart()
+	return err == nil && (a == b || strings.HasSuffix(a, "."+b) || strings.HasSuffix(b, "."+a))
+}
+
+// unanswered adds what is known about why a request has no reply.
+func (l *link) unanswered(id string, err error) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if w := l.waiters[id]; w.spoofed != nil {
+		return fmt.Errorf("%w: %w", err, w.spoofed)
+	}
+	return err
 }
 
 // sendWhole sends what mellium or a handler wrote.

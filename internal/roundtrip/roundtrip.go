@@ -168,6 +168,9 @@ func exchange(ctx context.Context, s Session, r Request) ([]byte, error) {
 	case ctx.Err() != nil && errors.Is(err, ctx.Err()):
 		return nil, fmt.Errorf("roundtrip: request to %q: %w", r.To, ctx.Err())
 	case errors.Is(err, context.DeadlineExceeded):
+		if errors.Is(err, ErrWrongFrom) {
+			return nil, fmt.Errorf("roundtrip: request to %q: %w: %w", r.To, ErrTimeout, ErrWrongFrom)
+		}
 		return nil, fmt.Errorf("roundtrip: request to %q: %w", r.To, ErrTimeout)
 	}
 	return nil, fmt.Errorf("roundtrip: request to %q: %w", r.To, err)
