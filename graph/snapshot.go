@@ -246,3 +246,17 @@ func (s *Snapshot) holds(now uint32) bool {
 
 // IsCombined reports whether the snapshot is a view made by [Combined].
 func (s *Snapshot) IsCombined() bool { return s.dense().combined }
+
+// ReportingAt reports whether the domain at an index reports itself.
+func (s *Snapshot) ReportingAt(i int) bool { return s.dense().nodes[i].rec != nil }
+
+// MutualPairs returns for each of [Snapshot.Pairs] whether both its ends claim it.
+func (s *Snapshot) MutualPairs() iter.Seq[bool] {
+	return func(yield func(bool) bool) {
+		for i := range s.dense().links {
+			if !yield(s.dense().links[i].state() == StateMutual) {
+				return
+			}
+		}
+	}
+}

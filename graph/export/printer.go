@@ -119,3 +119,15 @@ func misleading(r rune) bool {
 	}
 	return false
 }
+
+// b appends true or false.
+func (p *printer) b(v bool) *printer {
+	p.buf = strconv.AppendBool(p.buf, v)
+	return p
+}
+
+// u appends an unsigned integer.
+func (p *printer) u(v uint64) *printer {
+	p.buf = strconv.AppendUint(p.buf, v, 10)
+	return p
+}
