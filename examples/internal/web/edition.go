@@ -3,14 +3,17 @@ package web
 import (
 	"bytes"
 	"compress/gzip"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"net/http"
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/xmppgraph/xmppgraph/graph"
+	"github.com/xmppgraph/xmppgraph/graph/layout"
 )
 
 // gzipFrom is the size in bytes from which compression saves more than its header costs.
@@ -22,6 +25,10 @@ type edition struct {
 
 	mu   sync.Mutex
 	docs map[string]*lazy
+
+	places   sync.Once
+	layout   *layout.Layout
+	placeErr error
 }
 
 // lazy is a document that the first who wants it makes, while others wait for it.
@@ -40,6 +47,24 @@ func (s *Server) edition() *edition {
 		s.now = &edition{snap: snap, docs: make(map[string]*lazy)}
 	}
 	return s.now
+}
+
+// layoutBudget is the time that one layout may take: a page that is late is worse than one that is a little less tidy.
+const layoutBudget = 500 * time.Millisecond
+
+// layout returns where the domains of an edition are drawn.
+// It starts from the last layout, so that the picture does not jump from one edition to the next.
+func (s *Server) layout(ed *edition) (*layout.Layout, error) {
+	ed.places.Do(func() {
+		s.drawing.Lock()
+		defer s.drawing.Unlock()
+		// Others may wait for the same layout, so that no visitor's departure may end it.
+		ed.layout, ed.placeErr = layout.Compute(context.Background(), ed.snap, layout.Options{Previous: s.last, Budget: layoutBudget})
+		if ed.placeErr == nil {
+			s.last = ed.layout
+		}
+	})
+	return ed.layout, ed.placeErr
 }
 
 // document returns the document of that name, made at most once where keep is true.

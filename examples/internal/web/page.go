@@ -56,7 +56,8 @@ type group struct {
 	Links []xep.Name
 }
 
-func (s *Server) renderPage(snap *graph.Snapshot, query string) (*document, error) {
+func (s *Server) renderPage(ed *edition, query string) (*document, error) {
+	snap := ed.snap
 	v := view{Site: s.site, Contact: contact(s.site.Contact), Style: s.style, Counts: snap.Counts(), At: snap.At(), Query: query}
 	at := -1
 	if name, err := xep.ParseName(query); err == nil {
@@ -65,7 +66,11 @@ func (s *Server) renderPage(snap *graph.Snapshot, query string) (*document, erro
 			v.Focus = newFocus(snap, i)
 		}
 	}
-	v.Picture = newPicture(snap, s.places(snap), at)
+	places, err := s.layout(ed)
+	if err != nil {
+		return nil, err
+	}
+	v.Picture = newPicture(snap, places, at)
 	v.Rows, v.More = rows(snap)
 	var b bytes.Buffer
 	if err := s.page.Execute(&b, v); err != nil {

@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/xmppgraph/xmppgraph/graph"
+	"github.com/xmppgraph/xmppgraph/graph/layout"
 	"github.com/xmppgraph/xmppgraph/xep"
 )
 
@@ -17,19 +18,11 @@ const maxDots = 8000
 // maxDrawn bounds the domains that get a link and a label of their own in the picture.
 const maxDrawn = 1500
 
-// places gives coordinates to the domains of a snapshot, by index.
-type places interface {
-	// Place returns the centre of a domain and the radius of its disc.
-	Place(i int) (x, y, r float64)
-	// Leaf returns the place of the k-th of its unnamed peers.
-	Leaf(i, k int) (x, y float64)
-}
-
 // picture is the drawing in the terms of SVG.
 type picture struct {
 	ViewBox string
-	// Dots, Mutual, OneSided and Lit are path data.
-	Dots, Mutual, OneSided, Lit string
+	// Dots, Mutual, OneSided and Lit are path data, and Dot is the size of a dot.
+	Dots, Mutual, OneSided, Lit, Dot string
 	// Fade is the opacity of links, which falls with their number so that many don't become a carpet.
 	Fade  string
 	Nodes []pictureNode
@@ -58,7 +51,7 @@ const (
 // drawing is the work on one picture.
 type drawing struct {
 	snap  *graph.Snapshot
-	at    places
+	at    *layout.Layout
 	scale float64
 	dx    float64
 	dy    float64
@@ -67,7 +60,7 @@ type drawing struct {
 	near  map[int]bool
 }
 
-func newPicture(snap *graph.Snapshot, at places, focus int) *picture {
+func newPicture(snap *graph.Snapshot, at *layout.Layout, focus int) *picture {
 	d := &drawing{snap: snap, at: at, focus: focus, near: make(map[int]bool)}
 	if snap.Len() == 0 {
 		return nil
@@ -82,6 +75,7 @@ func newPicture(snap *graph.Snapshot, at places, focus int) *picture {
 	p := &picture{
 		ViewBox: "0 0 " + num(d.w) + " " + num(d.h),
 		Dots:    d.dots(),
+		Dot:     num(max(2.2, min(4, layout.Spacing*d.scale*0.8))),
 		Fade:    num2(max(0.05, min(0.5, 8/math.Sqrt(float64(snap.Counts().Links)+16)))),
 	}
 	p.Mutual, p.OneSided, p.Lit = d.links()
@@ -92,12 +86,7 @@ func newPicture(snap *graph.Snapshot, at places, focus int) *picture {
 // fit finds the scale and shift that bring everything into the drawing with room for labels at the rim.
 func (d *drawing) fit() {
 	const margin = 40
-	minX, minY, maxX, maxY := math.Inf(1), math.Inf(1), math.Inf(-1), math.Inf(-1)
-	for i := range d.snap.Len() {
-		x, y, r := d.at.Place(i)
-		minX, maxX = min(minX, x-r), max(maxX, x+r)
-		minY, maxY = min(minY, y-r), max(maxY, y+r)
-	}
+	minX, minY, maxX, maxY := d.at.Bounds()
 	span := max(maxX-minX, maxY-minY, 1e-9)
 	d.scale = (pictureSize - 2*margin) / span
 	if d.snap.Len() < 12 {
@@ -169,7 +158,7 @@ func (d *drawing) nodes() []pictureNode {
 	slices.SortFunc(order, func(a, b int) int { return cmp.Or(weight[b]-weight[a], a-b) })
 	order = order[:min(len(order), maxDrawn)]
 
-	wide, narrow := newLabels(fontSize), newLabels(phoneFont)
+	wide, narrow := new(labels), new(labels)
 	for _, i := range order {
 		x, y, _ := d.at.Place(i)
 		x, y = d.point(x, y)
@@ -198,23 +187,29 @@ func (d *drawing) node(i int, big bool, wide, narrow *labels) pictureNode {
 		Name: dom.Name,
 		Tip:  dom.Name.Unicode() + ": " + plural(dom.Degree, "link", "links") + ", " + plural(dom.Unnamed, "unnamed", "unnamed"),
 		X:    num(x), Y: num(y), R: num(r),
-		TY:    num(y - r - 4),
 		Class: "n",
 	}
-	lit := d.focus < 0 || d.near[i]
-	scale := 1.0
+	font := fontSize
 	if big {
-		n.Class, scale = n.Class+" big", bigFont/fontSize
+		n.Class, font = n.Class+" big", bigFont
 	}
-	if lit && wide.place(n.Name.Unicode(), scale, x, y-r-4, d.w) {
-		n.Class += " w"
-	}
-	if lit && narrow.place(n.Name.Unicode(), 1, x, y-r-4, d.w) {
-		n.Class += " p"
-	}
-	if !lit {
+	// Above the dot, or else below it.
+	above, below := y-r-font*0.3, y+r+font*0.95
+	ty := above
+	if d.focus < 0 || d.near[i] {
+		switch text := n.Name.Unicode(); {
+		case wide.place(text, font, x, above, d.w, d.h, big):
+			n.Class += " w"
+		case wide.place(text, font, x, below, d.w, d.h, big):
+			n.Class, ty = n.Class+" w", below
+		}
+		if narrow.place(n.Name.Unicode(), phoneFont, x, ty, d.w, d.h, true) {
+			n.Class += " p"
+		}
+	} else {
 		n.Class += " dim"
 	}
+	n.TY = num(ty)
 	if i == d.focus {
 		n.Class += " here"
 	}
@@ -223,33 +218,34 @@ func (d *drawing) node(i int, big bool, wide, narrow *labels) pictureNode {
 
 // labels places labels where they overlap no other, first come first served.
 type labels struct {
-	font  float64
-	taken []box
+	labels []box
+	dots   []box
 }
 
 type box struct{ x0, y0, x1, y1 float64 }
 
-func newLabels(font float64) *labels { return &labels{font: font} }
+func (b box) hits(others []box) bool {
+	for _, o := range others {
+		if b.x0 < o.x1 && o.x0 < b.x1 && b.y0 < o.y1 && o.y0 < b.y1 {
+			return true
+		}
+	}
+	return false
+}
 
-// keepFree takes the room of a dot.
+// keepFree asks for a dot not to be covered.
 func (l *labels) keepFree(x, y, r float64) {
-	l.taken = append(l.taken, box{x - r, y - r, x + r, y + r})
+	l.dots = append(l.dots, box{x - r, y - r, x + r, y + r})
 }
 
 // place takes the room of a label that is centred on x with its base line at y, if nobody has it and it stays in the drawing.
-func (l *labels) place(text string, scale, x, y, width float64) bool {
-	font := l.font * scale
+func (l *labels) place(text string, font, x, y, width, height float64, overDots bool) bool {
 	w := float64(utf8.RuneCountInString(text)) * font * 0.58
-	b := box{x - w/2, y - font, x + w/2, y + font*0.25}
-	if b.x0 < 0 || b.x1 > width || b.y0 < 0 {
+	b := box{x - w/2, y - font*0.8, x + w/2, y + font*0.22}
+	if b.x0 < 0 || b.x1 > width || b.y0 < 0 || b.y1 > height || b.hits(l.labels) || !overDots && b.hits(l.dots) {
 		return false
 	}
-	for _, t := range l.taken {
-		if b.x0 < t.x1 && t.x0 < b.x1 && b.y0 < t.y1 && t.y0 < b.y1 {
-			return false
-		}
-	}
-	l.taken = append(l.taken, b)
+	l.labels = append(l.labels, b)
 	return true
 }
 

@@ -15,6 +15,7 @@ import (
 	"sync"
 
 	"github.com/xmppgraph/xmppgraph/graph"
+	"github.com/xmppgraph/xmppgraph/graph/layout"
 )
 
 //go:embed templates assets
@@ -43,6 +44,10 @@ type Server struct {
 
 	mu  sync.Mutex
 	now *edition
+
+	// drawing serialises layouts, each of which starts from the last.
+	drawing sync.Mutex
+	last    *layout.Layout
 }
 
 // New returns a server for g. It panics where its own embedded files are broken, which a test would see.
@@ -101,7 +106,7 @@ func (s *Server) servePage(w http.ResponseWriter, r *http.Request) {
 	ed := s.edition()
 	focus := strings.TrimSpace(r.URL.Query().Get("focus"))
 	doc, err := ed.document("page", focus == "", func() (*document, error) {
-		return s.renderPage(ed.snap, focus)
+		return s.renderPage(ed, focus)
 	})
 	if err != nil {
 		http.Error(w, "the page could not be drawn", http.StatusInternalServerError)

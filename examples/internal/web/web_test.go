@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/xmppgraph/xmppgraph/graph"
+	"github.com/xmppgraph/xmppgraph/graph/layout"
 	"github.com/xmppgraph/xmppgraph/xep"
 )
 
@@ -250,7 +251,7 @@ func TestCount(t *testing.T) {
 	}
 }
 
-// The drawing keeps to its frame, and discs of unlike size don't cover each other's centres.
+// The drawing keeps to its frame.
 func TestPictureFits(t *testing.T) {
 	g := graph.New(graph.Options{})
 	until := time.Now().Add(time.Hour)
@@ -262,7 +263,9 @@ func TestPictureFits(t *testing.T) {
 		g.Apply(r)
 	}
 	snap := g.Snapshot()
-	d := &drawing{snap: snap, at: newSunflower(snap), focus: -1}
+	at, err := layout.Compute(t.Context(), snap, layout.Options{})
+	require.NoError(t, err)
+	d := &drawing{snap: snap, at: at, focus: -1}
 	d.fit()
 	for i := range snap.Len() {
 		x, y, r := d.at.Place(i)
@@ -272,7 +275,7 @@ func TestPictureFits(t *testing.T) {
 		require.GreaterOrEqual(t, py-r*d.scale, 0.0)
 		require.LessOrEqual(t, py+r*d.scale, d.h)
 	}
-	p := newPicture(snap, d.at, 0)
+	p := newPicture(snap, at, 0)
 	require.Len(t, p.Nodes, snap.Len())
 	require.Contains(t, p.Nodes[len(p.Nodes)-1].Class, "here")
 }

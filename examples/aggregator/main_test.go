@@ -1,0 +1,219 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"encoding/pem"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/stretchr/testify/require"
+
+	"github.com/xmppgraph/xmppgraph/internal/leak"
+	"github.com/xmppgraph/xmppgraph/internal/testserver"
+)
+
+// patience bounds the wait for what should happen within a second, on a machine that is busy.
+const patience = 30 * time.Second
+
+func TestMain(m *testing.M) {
+	testscript.Main(checked{m}, map[string]func(){"aggregator": main})
+}
+
+// checked fails a run of tests that leaves goroutines behind.
+type checked struct{ leak.Runner }
+
+// Run implements testscript.TestingM.
+func (c checked) Run() int {
+	code := c.Runner.Run()
+	http.DefaultClient.CloseIdleConnections()
+	if left := leak.Wait(leak.Patience); code == 0 && len(left) > 0 {
+		for _, l := range left {
+			os.Stderr.Write(append(l, '\n'))
+		}
+		return 1
+	}
+	return code
+}
+
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/script",
+		Setup: func(e *testscript.Env) error {
+			l, err := net.Listen("tcp", "localhost:0")
+			if err != nil {
+				return err
+			}
+			_, port, err := net.SplitHostPort(l.Addr().String())
+			e.Setenv("PORT", port)
+			_ = l.Close()
+			return err
+		},
+		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){"get": cmdGet},
+	})
+}
+
+// cmdGet is "get URL FILE REGEXP…": it asks until the answer matches, and writes it to a file.
+func cmdGet(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: get URL FILE REGEXP…")
+	}
+	var want []*regexp.Regexp
+	for _, a := range args[2:] {
+		re, err := regexp.Compile(a)
+		ts.Check(err)
+		want = append(want, re)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	body := await(ctx, args[0], func(body string) bool {
+		for _, re := range want {
+			if !re.MatchString(body) {
+				return false
+			}
+		}
+		return true
+	})
+	if ctx.Err() != nil {
+		ts.Fatalf("%s does not answer with %q, but: %.500s", args[0], args[2:], body)
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(body), 0o600))
+}
+
+// await asks for a page until it is as wanted or ctx ends, and returns the last answer.
+func await(ctx context.Context, url string, ok func(body string) bool) (body string) {
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		if got, err := fetch(ctx, url); err == nil {
+			body = got
+			if ok(body) {
+				return body
+			}
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return body
+		}
+	}
+}
+
+func fetch(ctx context.Context, url string) (string, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return "", err
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return "", err
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	return string(b), err
+}
+
+// start runs the program within the test and returns its URL.
+func start(t *testing.T, args ...string) string {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	r, w := io.Pipe()
+	done := make(chan int, 1)
+	var log strings.Builder
+	go func() {
+		done <- run(ctx, append(args, "-listen", "localhost:0"), w, &log)
+		_ = w.Close()
+	}()
+	t.Cleanup(func() {
+		cancel()
+		require.Zero(t, <-done, log.String())
+	})
+	line, err := bufio.NewReader(r).ReadString('\n')
+	require.NoError(t, err)
+	return strings.TrimSpace(line)
+}
+
+func secret(t *testing.T, s string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "secret")
+	require.NoError(t, os.WriteFile(path, []byte(s+"\n"), 0o600))
+	return path
+}
+
+// names returns the labels in data.json.
+func names(t *testing.T, body string) (all []string) {
+	t.Helper()
+	var d struct {
+		Nodes []struct{ Label string }
+	}
+	require.NoError(t, json.Unmarshal([]byte(body), &d))
+	for _, n := range d.Nodes {
+		if n.Label != "" {
+			all = append(all, n.Label)
+		}
+	}
+	return all
+}
+
+// The whole program over a real session: names come with the opt-in of each domain, and go with it.
+func TestNamesComeAndGo(t *testing.T) {
+	srv := testserver.Start(t, testserver.Config{Seed: 1})
+	peers := func(names ...string) testserver.Report {
+		var r testserver.Report
+		for _, n := range names {
+			r.Peers = append(r.Peers, testserver.Peer{Name: n, Directions: testserver.Bidi})
+		}
+		r.Unnamed = 1
+		return r
+	}
+	srv.AddDomain(testserver.Domain{Name: "a.test", Advertise: true, Report: peers("b.test", "shy.test")})
+	b := srv.AddDomain(testserver.Domain{Name: "b.test", Profile: testserver.Ejabberd, Advertise: true, Report: peers("a.test")})
+	srv.AddDomain(testserver.Domain{Name: "shy.test"})
+
+	modes := map[string][]string{
+		"component": {"-component", testserver.Component, "-secret-file", secret(t, testserver.Secret), "-server", srv.ComponentAddr()},
+		"client":    {"-jid", testserver.Account, "-password-file", secret(t, testserver.Password), "-server", srv.ClientAddr(), "-tls-ca", ca(t, srv)},
+	}
+	for mode, args := range modes {
+		t.Run(mode, func(t *testing.T) {
+			b.SetAdvertise(true)
+			url := start(t, append(args, "-contact", "mailto:ops@example.org", "-seed", "a.test",
+				"-interval", "200ms", "-verdict-ttl", "3s", "-spacing", "0s")...)
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			defer cancel()
+			body := await(ctx, url+"data.json", func(s string) bool { return strings.Contains(s, `"label":"b.test"`) })
+			require.NoError(t, ctx.Err(), body)
+			require.Equal(t, []string{"a.test", "b.test"}, names(t, body))
+			require.NotContains(t, body, "shy.test")
+
+			b.SetAdvertise(false)
+			body = await(ctx, url+"data.json", func(s string) bool { return !strings.Contains(s, "b.test") })
+			require.NoError(t, ctx.Err(), body)
+			require.Equal(t, []string{"a.test"}, names(t, body))
+		})
+	}
+}
+
+// ca writes a file with the certificate of the test server, as its operator would hand it out.
+func ca(t *testing.T, srv *testserver.Server) string {
+	t.Helper()
+	d := tls.Dialer{Config: &tls.Config{ServerName: testserver.HomeName, InsecureSkipVerify: true}}
+	c, err := d.DialContext(t.Context(), "tcp", srv.DirectAddr())
+	require.NoError(t, err)
+	defer c.Close()
+	chain := c.(*tls.Conn).ConnectionState().PeerCertificates
+	path := filepath.Join(t.TempDir(), "ca.pem")
+	b := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: chain[len(chain)-1].Raw})
+	require.NoError(t, os.WriteFile(path, b, 0o600))
+	return path
+}
