@@ -50,12 +50,18 @@ func newConn(s *Server, nc net.Conn, port int) *conn {
 	return c
 }
 
-// kill closes the connection at once. The error is for the reader's eyes only.
+// kill closes the connection at once, and frees its address. The error is for the reader's eyes only.
 func (c *conn) kill(error) {
 	c.once.Do(func() {
 		close(c.dead)
 		_ = c.tcp.Close()
 		c.out.close()
+		s := c.srv
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.sessions[c.jid] == c {
+			delete(s.sessions, c.jid)
+		}
 	})
 }
 
@@ -88,9 +94,6 @@ func (c *conn) forget() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.conns, c)
-	if s.sessions[c.jid] == c {
-		delete(s.sessions, c.jid)
-	}
 }
 
 // read handles stanzas until the stream ends, which gives nil, or fails.

@@ -40,8 +40,11 @@ func newFramer(r io.Reader, limit int) *framer {
 func (f *framer) next() (frameKind, []byte, error) {
 	for {
 		kind, frame, err := f.scan()
-		if err != nil || frame != nil {
-			return kind, frame, err
+		if err != nil {
+			return 0, nil, err
+		}
+		if frame != nil && (f.max <= 0 || len(frame) <= f.max) {
+			return kind, frame, nil
 		}
 		if f.max > 0 && len(f.buf)-f.start > f.max {
 			return 0, nil, errTooBig

@@ -79,8 +79,8 @@ type Host struct {
 	unpub     bool    // the publisher's node was deleted
 	pub       *pubsub // nil until it is needed
 	s2s       []Connection
-	requests  int
-	inFlight  int
+	requests  int // received
+	handled   int
 	waiters   []waiter
 	held      []func()
 }
@@ -317,17 +317,18 @@ func (h *Host) SetConnections(all ...Connection) {
 	h.s2s = append([]Connection(nil), all...)
 }
 
-// Requests returns how many IQ requests have come for the domain and its service.
+// Requests returns how many IQ requests to the domain and its service have been handled:
+// their replies, if there are any, are on their way or held.
 func (h *Host) Requests() int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.requests
+	return h.handled
 }
 
-// AwaitRequests waits until n requests in all have come for the domain and its service.
+// AwaitRequests waits until n requests in all have been handled; see Requests.
 func (h *Host) AwaitRequests(ctx context.Context, n int) error {
 	h.mu.Lock()
-	if h.requests >= n {
+	if h.handled >= n {
 		h.mu.Unlock()
 		return nil
 	}
@@ -342,15 +343,17 @@ func (h *Host) AwaitRequests(ctx context.Context, n int) error {
 	}
 }
 
-// count notes a request. The caller holds the lock.
-func (h *Host) count() {
-	h.requests++
+// done notes that a request has been handled.
+func (h *Host) done() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.handled++
 	if len(h.waiters) == 0 {
 		return
 	}
 	kept := h.waiters[:0]
 	for _, w := range h.waiters {
-		if h.requests >= w.n {
+		if h.handled >= w.n {
 			close(w.done)
 		} else {
 			kept = append(kept, w)

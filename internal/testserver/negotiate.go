@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"strings"
+	"time"
 )
 
 // Namespaces of the negotiation.
@@ -338,13 +339,28 @@ func (c *conn) bind(user string) error {
 	return c.put(string(append(b, "</jid></bind></iq>"...)))
 }
 
+// grace is how long a newcomer waits for the session that has its address to end, before it is refused:
+// a client that closes its connection and comes back at once can be faster than the notice of its leaving.
+const grace = 250 * time.Millisecond
+
 // register makes a session reachable under its address, and reports whether it could.
 func (s *Server) register(c *conn, jid string, replace bool) bool {
 	s.mu.Lock()
 	old := s.sessions[jid]
 	if old != nil && !replace {
 		s.mu.Unlock()
+		select {
+		case <-old.dead:
+			return s.register(c, jid, true)
+		case <-time.After(grace):
+			return false
+		}
+	}
+	select {
+	case <-c.dead:
+		s.mu.Unlock()
 		return false
+	default:
 	}
 	c.jid = jid
 	s.sessions[jid] = c

@@ -153,8 +153,9 @@ func (r *request) unreachable(condition string) []byte {
 // serve answers a request to a simulated address.
 func (r *request) serve() {
 	h := r.host
+	defer h.done()
 	h.mu.Lock()
-	h.count()
+	h.requests++
 	fault, turn := h.spec.Fault, h.requests-1
 	pay, e, events := r.dispatch(r.c.pay[:0])
 	r.c.pay = pay[:0]
