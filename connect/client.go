@@ -23,7 +23,8 @@ const (
 
 // Client connects to a server as one of its accounts (RFC 6120).
 //
-// It returns when the session is ready, or else an [*Error] or the error of ctx, which has no effect afterwards.
+// It returns when the session is ready, or else an [*Error], which wraps the error of ctx if that ended first.
+// Afterwards ctx has no effect.
 // Authentication is SCRAM without channel binding, or PLAIN over TLS if the server offers nothing better.
 // The caller must close the session.
 func Client(ctx context.Context, cfg Config) (*Session, error) {

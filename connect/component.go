@@ -11,7 +11,8 @@ import (
 
 // Component connects to a server as one of its components (XEP-0114).
 //
-// It returns when the session is ready, or else an [*Error] or the error of ctx, which has no effect afterwards.
+// It returns when the session is ready, or else an [*Error], which wraps the error of ctx if that ended first.
+// Afterwards ctx has no effect.
 // The component's address is set as the sender of every stanza that names none.
 // The caller must close the session.
 func Component(ctx context.Context, cfg Config) (*Session, error) {

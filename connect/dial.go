@@ -22,11 +22,8 @@ type target struct {
 func dialServer(ctx context.Context, cfg *Config, t target) (net.Conn, error) {
 	conn, err := cfg.Dial(ctx, "tcp", t.addr)
 	if err != nil {
-		if ctx.Err() != nil {
-			return nil, ctx.Err()
-		}
-		return nil, &Error{Op: "dial", Addr: cfg.JID.String(), Server: t.addr, Kind: ErrUnreachable, Err: err,
-			Remedy: "check the server's address and that it is running"}
+		return nil, inTime(ctx, &Error{Op: "dial", Addr: cfg.JID.String(), Server: t.addr, Kind: ErrUnreachable, Err: err,
+			Remedy: "check the server's address and that it is running"})
 	}
 	if !t.direct {
 		return conn, nil
@@ -43,15 +40,12 @@ func secure(ctx context.Context, cfg *Config, conn net.Conn, config *tls.Config,
 	tc := tls.Client(conn, config)
 	if err := tc.HandshakeContext(ctx); err != nil {
 		_ = conn.Close()
-		if ctx.Err() != nil {
-			return nil, ctx.Err()
-		}
-		return nil, tlsError(cfg, config, server, err)
+		return nil, inTime(ctx, tlsError(cfg, config, server, err))
 	}
 	return tc, nil
 }
 
-func tlsError(cfg *Config, config *tls.Config, server string, err error) error {
+func tlsError(cfg *Config, config *tls.Config, server string, err error) *Error {
 	e := &Error{Op: "tls", Addr: cfg.JID.String(), Server: server, Err: err}
 	var host x509.HostnameError
 	var authority x509.UnknownAuthorityError

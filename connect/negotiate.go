@@ -48,16 +48,27 @@ func within(ctx context.Context, conn net.Conn, steps ...func() error) error {
 	defer stop()
 	for _, step := range steps {
 		if err := step(); err != nil {
-			if ctx.Err() != nil {
-				return ctx.Err()
-			}
-			return err
+			return inTime(ctx, err)
 		}
 	}
 	if !stop() {
 		return ctx.Err()
 	}
 	return nil
+}
+
+// inTime replaces the cause of a failed step by the end of the context that made it fail.
+func inTime(ctx context.Context, err error) error {
+	var e *Error
+	if ctx.Err() == nil || !errors.As(err, &e) {
+		return err
+	}
+	late := *e
+	late.Kind, late.Err, late.Remedy = nil, ctx.Err(), ""
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		late.Remedy = "the server has not answered in time: check that the port is the right one, and whether it begins with TLS"
+	}
+	return &late
 }
 
 func (n *negotiation) write(b []byte) error {
