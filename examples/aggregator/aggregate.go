@@ -14,6 +14,10 @@ import (
 	"sync"
 	"time"
 
+	"mellium.im/xmpp/component"
+	"mellium.im/xmpp/mux"
+	"mellium.im/xmpp/stanza"
+
 	"github.com/xmppgraph/xmppgraph/connect"
 	"github.com/xmppgraph/xmppgraph/crawl"
 	"github.com/xmppgraph/xmppgraph/examples/internal/web"
@@ -34,7 +38,7 @@ func aggregate(ctx context.Context, c *config, log *slog.Logger, stdout io.Write
 		return err
 	}
 	g := graph.New(graph.Options{MaxAge: max(graph.DefaultMaxAge, 3*c.interval)})
-	srv := newServer(web.New(g, web.Site{Title: c.title, Contact: c.contact, Demo: c.demo}), log)
+	srv := newServer(web.New(g, site(c)), log)
 
 	var parts sync.WaitGroup
 	defer parts.Wait()
@@ -50,7 +54,8 @@ func aggregate(ctx context.Context, c *config, log *slog.Logger, stdout io.Write
 	})
 	fmt.Fprintf(stdout, "http://%s/\n", address(c.listen, listener))
 
-	s, done, err := session(ctx, c, log)
+	crawler := newCrawler(c)
+	s, done, err := session(ctx, c, crawler, log)
 	if err != nil {
 		if ctx.Err() != nil {
 			return ended(ctx)
@@ -58,7 +63,7 @@ func aggregate(ctx context.Context, c *config, log *slog.Logger, stdout io.Write
 		return err
 	}
 	defer done()
-	if err := crawlInto(ctx, c, s, g, log); err != nil {
+	if err := crawlInto(ctx, c, crawler, s, g, log); err != nil {
 		return err
 	}
 	return ended(ctx)
@@ -105,7 +110,7 @@ func shutdown(srv *http.Server) {
 
 // session connects as the operator wants.
 // The returned function ends the session, and whatever was started for it.
-func session(ctx context.Context, c *config, log *slog.Logger) (crawl.Session, func(), error) {
+func session(ctx context.Context, c *config, crawler *crawl.Crawler, log *slog.Logger) (crawl.Session, func(), error) {
 	if c.demo {
 		return startDemo(ctx, c, log)
 	}
@@ -113,10 +118,11 @@ func session(ctx context.Context, c *config, log *slog.Logger) (crawl.Session, f
 	if err != nil {
 		return nil, nil, err
 	}
-	dial := connect.Client
+	dial, ns := connect.Client, stanza.NSClient
 	if c.component != "" {
-		dial = connect.Component
+		dial, ns = connect.Component, component.NSAccept
 	}
+	cfg.Handler = mux.New(ns, crawler.Handle(), optin.Handle())
 	s, err := dial(ctx, cfg)
 	if err != nil {
 		return nil, nil, err
@@ -153,16 +159,18 @@ func connectConfig(c *config, log *slog.Logger) (cfg connect.Config, err error) 
 	return cfg, nil
 }
 
-// crawlInto crawls into the graph until ctx ends.
-func crawlInto(ctx context.Context, c *config, s crawl.Session, g *graph.Graph, log *slog.Logger) error {
-	crawler := &crawl.Crawler{
-		Session:     s,
+// newCrawler returns a crawler that lacks a session, because a session's answers need the crawler first.
+func newCrawler(c *config) *crawl.Crawler {
+	return &crawl.Crawler{
 		Contact:     c.contact,
-		Seeds:       c.seeds,
 		Interval:    c.interval,
-		Spacing:     c.spacing,
 		Concurrency: c.concurrency,
 	}
+}
+
+// crawlInto crawls into the graph until ctx ends.
+func crawlInto(ctx context.Context, c *config, crawler *crawl.Crawler, s crawl.Session, g *graph.Graph, log *slog.Logger) error {
+	crawler.Session, crawler.Seeds, crawler.Spacing = s, c.seeds, c.spacing
 	if c.spacing == 0 {
 		crawler.Spacing = -1
 	}
@@ -203,4 +211,12 @@ func (t *teller) event(ev crawl.Event) {
 	st, n := t.crawler.Stats(), t.graph.Snapshot().Counts()
 	t.log.Info("crawling", "known", st.Known, "due", st.Due, "in_flight", st.InFlight,
 		"named", n.Domains, "links", n.Links, "unnamed_links", n.Unnamed)
+}
+
+// site is what the page says of its operator; nobody operates a demonstration.
+func site(c *config) web.Site {
+	if c.demo {
+		return web.Site{Title: c.title, Demo: true}
+	}
+	return web.Site{Title: c.title, Contact: c.contact}
 }

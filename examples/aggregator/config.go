@@ -161,6 +161,7 @@ func (c *config) check() error {
 	case c.demo && (c.jid != "" || c.component != ""):
 		return errors.New("-demo needs no account: leave -jid and -component out")
 	case c.demo:
+		c.contact = "mailto:nobody@example.org"
 		return nil
 	case (c.jid == "") == (c.component == ""):
 		return errors.New("give either -jid or -component, or try -demo")

@@ -51,7 +51,6 @@ func startDemo(ctx context.Context, c *config, log *slog.Logger) (crawl.Session,
 
 // adapt gives the configuration what a demonstration needs and its operator did not say.
 func adapt(c *config, net *testserver.Federation) {
-	c.contact = "mailto:nobody@example.org"
 	c.spacing = min(c.spacing, demoSpacing)
 	for _, m := range net.Domains {
 		if len(c.seeds) < 3 && m.Profile.Publishes() && m.Profile != testserver.ProsodyOld {
