@@ -36,7 +36,7 @@ const (
 type Federation struct {
 	// Domains are the named domains, those with the most links first.
 	Domains []Member
-	// Claims are what the reports say, as a reader sees it, sorted by From and To.
+	// Claims are what the reports say, as a reader sees it, in the order of Domains and then sorted by To.
 	Claims []Claim
 }
 
@@ -67,7 +67,7 @@ type Claim struct {
 func Network(seed uint64, size int) *Federation {
 	g := &generator{rng: rand.New(rand.NewPCG(seed, 0x485)), size: max(size, 0)}
 	g.reporters = share(realReporters, g.size)
-	g.claims = make([][]Peer, g.size)
+	g.claims = make([][]claim, g.size)
 	g.link()
 	return g.federation(seed)
 }
@@ -82,27 +82,32 @@ type generator struct {
 	rng       *rand.Rand
 	size      int
 	reporters int
-	claims    [][]Peer // by reporter; names come later, so that here each name is a number
-	numbers   [][]int
+	claims    [][]claim // by reporter
+	seen      map[uint64]struct{}
+}
+
+// claim is a peer in a report while the domains are still numbers.
+type claim struct {
+	to         int
+	directions Directions
 }
 
 // link draws the links: pairs by the product of their weights, without repetition.
 func (g *generator) link() {
-	g.numbers = make([][]int, g.size)
 	between := weights(g.reporters, betweenExponent)
 	outward := weights(g.reporters, outwardExponent)
 	quiet := weights(g.size-g.reporters, quietExponent)
 	scale := math.Pow(float64(g.size)/realNamed, growth)
 
-	seen := make(map[[2]int]bool)
 	r := g.reporters
+	g.seen = make(map[uint64]struct{}, links(realBetween+realOutward, g.size, scale, g.size*g.size))
 	g.draw(links(realBetween, g.size, scale, r*(r-1)/2), func() (int, int) {
 		a, b := between.pick(g.rng), between.pick(g.rng)
 		return min(a, b), max(a, b)
-	}, seen, g.mutual)
+	}, g.mutual)
 	g.draw(links(realOutward, g.size, scale, r*(g.size-r)), func() (int, int) {
 		return outward.pick(g.rng), r + quiet.pick(g.rng)
-	}, seen, g.single)
+	}, g.single)
 }
 
 // links scales a number of links, and keeps it well below the number of possible ones, where drawing would take forever.
@@ -111,13 +116,16 @@ func links(of, size int, scale float64, possible int) int {
 	return min(n, possible*6/10)
 }
 
-func (g *generator) draw(n int, pick func() (int, int), seen map[[2]int]bool, add func(a, b int)) {
+func (g *generator) draw(n int, pick func() (int, int), add func(a, b int)) {
 	for n > 0 {
 		a, b := pick()
-		if a == b || seen[[2]int{a, b}] {
+		before := len(g.seen)
+		if a != b {
+			g.seen[uint64(a)<<32|uint64(b)] = struct{}{}
+		}
+		if len(g.seen) == before {
 			continue
 		}
-		seen[[2]int{a, b}] = true
 		add(a, b)
 		n--
 	}
@@ -139,8 +147,7 @@ func (g *generator) mutual(a, b int) {
 func (g *generator) single(a, b int) { g.claim(a, b, g.directions()) }
 
 func (g *generator) claim(from, to int, d Directions) {
-	g.numbers[from] = append(g.numbers[from], to)
-	g.claims[from] = append(g.claims[from], Peer{Directions: d})
+	g.claims[from] = append(g.claims[from], claim{to, d})
 }
 
 func (g *generator) directions() Directions {
@@ -201,20 +208,40 @@ func (g *generator) federation(seed uint64) *Federation {
 	names := domainNames(seed, g.size)
 	unnamed := g.unnamed()
 	f := &Federation{Domains: make([]Member, g.size)}
+	rank := ranks(names)
+	total := 0
+	for _, claims := range g.claims {
+		total += len(claims)
+	}
+	f.Claims = make([]Claim, 0, total)
 	for i := range f.Domains {
 		m := &f.Domains[i]
 		m.Name, m.Profile = names[i], g.profile(i)
 		if i < g.reporters {
 			m.Unnamed = unnamed[i]
 		}
-		m.Peers = g.claims[i]
-		for j, to := range g.numbers[i] {
-			m.Peers[j].Name = names[to]
+		slices.SortFunc(g.claims[i], func(a, b claim) int { return cmp.Compare(rank[a.to], rank[b.to]) })
+		m.Peers = make([]Peer, 0, len(g.claims[i]))
+		for _, c := range g.claims[i] {
+			m.Peers = append(m.Peers, Peer{names[c.to], c.directions})
+			f.Claims = append(f.Claims, Claim{m.Name, names[c.to], m.Profile.Seen(c.directions)})
 		}
-		slices.SortFunc(m.Peers, func(a, b Peer) int { return cmp.Compare(a.Name, b.Name) })
 	}
-	f.claims()
 	return f
+}
+
+// ranks returns the place of each name in alphabetical order.
+func ranks(names []string) []int {
+	order := make([]int, len(names))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortFunc(order, func(a, b int) int { return cmp.Compare(names[a], names[b]) })
+	rank := make([]int, len(names))
+	for place, i := range order {
+		rank[i] = place
+	}
+	return rank
 }
 
 // The shares of the profiles among the reporters and among the others, in plausible proportions:
@@ -244,31 +271,16 @@ func (g *generator) profile(i int) Profile {
 	return profiles[0].profile
 }
 
-// claims derives the claims from the domains.
-func (f *Federation) claims() {
-	f.Claims = nil
-	for _, m := range f.Domains {
-		for _, p := range m.Peers {
-			f.Claims = append(f.Claims, Claim{m.Name, p.Name, m.Profile.Seen(p.Directions)})
-		}
-	}
-	slices.SortFunc(f.Claims, func(a, b Claim) int {
-		return cmp.Or(cmp.Compare(a.From, b.From), cmp.Compare(a.To, b.To))
-	})
-}
-
 // Links returns the pairs of domains of which at least one claims the link, each pair and the list sorted.
 func (f *Federation) Links() [][2]string {
-	seen := make(map[[2]string]bool, len(f.Claims))
-	for _, c := range f.Claims {
-		seen[[2]string{min(c.From, c.To), max(c.From, c.To)}] = true
-	}
-	all := make([][2]string, 0, len(seen))
-	for l := range seen {
-		all = append(all, l)
+	var all [][2]string
+	for _, m := range f.Domains {
+		for _, p := range m.Peers {
+			all = append(all, [2]string{min(m.Name, p.Name), max(m.Name, p.Name)})
+		}
 	}
 	slices.SortFunc(all, func(a, b [2]string) int { return cmp.Or(cmp.Compare(a[0], b[0]), cmp.Compare(a[1], b[1])) })
-	return all
+	return slices.Compact(all)
 }
 
 // Unnamed returns how many unnamed peers all reports count together.

@@ -291,28 +291,20 @@ func entity(name string) string {
 	return "&" + name + ";"
 }
 
+// escapes maps the characters that must not appear in text or in attribute values of either quote.
+var escapes = [256]string{'<': "&lt;", '>': "&gt;", '&': "&amp;", '\'': "&apos;", '"': "&quot;"}
+
 // appendEscaped appends s for use in text and in attribute values of either quote.
 func appendEscaped(dst []byte, s string) []byte {
-	if !strings.ContainsAny(s, `<>&'"`) {
-		return append(dst, s...)
-	}
+	from := 0
 	for i := range len(s) {
-		switch c := s[i]; c {
-		case '<':
-			dst = append(dst, "&lt;"...)
-		case '>':
-			dst = append(dst, "&gt;"...)
-		case '&':
-			dst = append(dst, "&amp;"...)
-		case '\'':
-			dst = append(dst, "&apos;"...)
-		case '"':
-			dst = append(dst, "&quot;"...)
-		default:
-			dst = append(dst, c)
+		if e := escapes[s[i]]; e != "" {
+			dst = append(dst, s[from:i]...)
+			dst = append(dst, e...)
+			from = i + 1
 		}
 	}
-	return dst
+	return append(dst, s[from:]...)
 }
 
 // appendAttr appends an attribute with the white space before it.
