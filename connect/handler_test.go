@@ -1,0 +1,225 @@
+package connect_test
+
+import (
+	"context"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"mellium.im/xmlstream"
+	"mellium.im/xmpp"
+	"mellium.im/xmpp/jid"
+	"mellium.im/xmpp/stanza"
+
+	"github.com/xmppgraph/xmppgraph/connect"
+	"github.com/xmppgraph/xmppgraph/internal/disco"
+	"github.com/xmppgraph/xmppgraph/internal/testserver"
+)
+
+func wrapIQ(typ string, start *xml.StartElement) xml.StartElement {
+	var id, from string
+	for _, a := range start.Attr {
+		switch a.Name.Local {
+		case "id":
+			id = a.Value
+		case "from":
+			from = a.Value
+		}
+	}
+	return xml.StartElement{Name: xml.Name{Local: "iq"}, Attr: []xml.Attr{
+		{Name: xml.Name{Local: "type"}, Value: typ}, {Name: xml.Name{Local: "id"}, Value: id}, {Name: xml.Name{Local: "to"}, Value: from},
+	}}
+}
+
+// TestHandlerFaults shows that what a handler does wrong costs one stanza.
+func TestHandlerFaults(t *testing.T) {
+	payload := xml.StartElement{Name: xml.Name{Space: "urn:example:r", Local: "r"}}
+	for _, c := range []struct {
+		name string
+		f    func(xmlstream.TokenReadEncoder, *xml.StartElement) error
+		want string
+	}{
+		{"answers", func(e xmlstream.TokenReadEncoder, s *xml.StartElement) error {
+			_, err := xmlstream.Copy(e, xmlstream.Wrap(xmlstream.Wrap(nil, payload), wrapIQ("result", s)))
+			return err
+		}, `type="result"`},
+		{"answers with Encode", func(e xmlstream.TokenReadEncoder, s *xml.StartElement) error {
+			return e.EncodeElement(struct {
+				X string `xml:"urn:example:r r"`
+			}{"text"}, wrapIQ("result", s))
+		}, `text`},
+		{"answers with a stanza that encodes itself", func(e xmlstream.TokenReadEncoder, s *xml.StartElement) error {
+			iq, err := stanza.NewIQ(*s)
+			if err != nil {
+				return err
+			}
+			return e.Encode(marshaler{iq.Result(xmlstream.Wrap(nil, payload))})
+		}, `type="result"`},
+		{"does nothing", func(xmlstream.TokenReadEncoder, *xml.StartElement) error { return nil }, "service-unavailable"},
+		{"returns an error", func(xmlstream.TokenReadEncoder, *xml.StartElement) error { return errors.New("broken") }, "internal-server-error"},
+		{"returns a stanza error", func(xmlstream.TokenReadEncoder, *xml.StartElement) error {
+			return stanza.Error{Type: stanza.Auth, Condition: stanza.Forbidden}
+		}, "forbidden"},
+		{"returns io.EOF", func(xmlstream.TokenReadEncoder, *xml.StartElement) error { return io.EOF }, "internal-server-error"},
+		{"panics", func(xmlstream.TokenReadEncoder, *xml.StartElement) error { panic("broken") }, "internal-server-error"},
+		{"panics after half an answer", func(e xmlstream.TokenReadEncoder, s *xml.StartElement) error {
+			_ = e.EncodeToken(wrapIQ("result", s))
+			panic("broken")
+		}, "internal-server-error"},
+		{"leaves an element open", func(e xmlstream.TokenReadEncoder, s *xml.StartElement) error {
+			return e.EncodeToken(wrapIQ("result", s))
+		}, "internal-server-error"},
+		{"closes too much", func(e xmlstream.TokenReadEncoder, s *xml.StartElement) error {
+			_ = e.EncodeToken(wrapIQ("result", s).End())
+			return nil
+		}, "internal-server-error"},
+		{"writes an invalid name", func(e xmlstream.TokenReadEncoder, s *xml.StartElement) error {
+			_, err := xmlstream.Copy(e, xmlstream.Wrap(xmlstream.Wrap(nil, xml.StartElement{Name: xml.Name{Local: "a b='"}}), wrapIQ("result", s)))
+			return err
+		}, "internal-server-error"},
+		{"reads to the end and beyond", func(e xmlstream.TokenReadEncoder, s *xml.StartElement) error {
+			for range 100 {
+				if _, err := e.Token(); err != nil {
+					break
+				}
+			}
+			return nil
+		}, "service-unavailable"},
+	} {
+		for _, role := range roles {
+			t.Run(c.name+", "+role.name, func(t *testing.T) {
+				srv := testserver.Start(t, testserver.Config{})
+				srv.AddDomain(testserver.Domain{Name: "peer.example"})
+				cfg := role.config(srv)
+				cfg.Handler = xmpp.HandlerFunc(c.f)
+				s := open(t, role.dial, cfg)
+				for range 2 {
+					reply, err := srv.Request(testContext(t), "get", "peer.example", s.LocalAddr().String(), "<q xmlns='urn:example:q'><a/>text</q>")
+					require.NoError(t, err)
+					require.Contains(t, reply, c.want)
+				}
+				_, err := disco.GetInfo(testContext(t), s, peer, "")
+				require.NoError(t, err)
+				require.EqualValues(t, 1, s.Counters().Connects)
+			})
+		}
+	}
+}
+
+type marshaler struct{ r xml.TokenReader }
+
+func (m marshaler) TokenReader() xml.TokenReader { return m.r }
+
+// TestSlowHandler shows that a handler that does not return delays no reply, that it may use the session itself, and that
+// what it has no time for is bounded and answered.
+func TestSlowHandler(t *testing.T) {
+	srv := testserver.Start(t, testserver.Config{})
+	srv.AddDomain(testserver.Domain{Name: "peer.example"})
+	cfg := componentConfig(srv)
+	entered, leave := make(chan error, 1), make(chan struct{})
+	var s *connect.Session
+	cfg.Handler = xmpp.HandlerFunc(func(xmlstream.TokenReadEncoder, *xml.StartElement) error {
+		select {
+		case entered <- func() error { _, err := disco.GetInfo(context.Background(), s, peer, ""); return err }():
+		default:
+		}
+		<-leave
+		return nil
+	})
+	s = open(t, connect.Component, cfg)
+	srv.Inject("<message from='peer.example'/>")
+	require.NoError(t, await(t, entered, "the handler's own request"))
+
+	srv.Inject(strings.Repeat("<message from='peer.example'/>", 2000))
+	reply, err := srv.Request(testContext(t), "get", "peer.example", testserver.Component, "<q xmlns='urn:example:q'/>")
+	require.NoError(t, err)
+	require.Contains(t, reply, "resource-constraint")
+	_, err = disco.GetInfo(testContext(t), s, peer, "")
+	require.NoError(t, err)
+	require.EqualValues(t, 2000-1024+1, s.Counters().DroppedFull)
+	close(leave)
+}
+
+// TestSend shows that what could break the stream is refused before anything of it is sent.
+func TestSend(t *testing.T) {
+	srv := testserver.Start(t, testserver.Config{})
+	srv.AddDomain(testserver.Domain{Name: "peer.example"})
+	for _, role := range roles {
+		t.Run(role.name, func(t *testing.T) {
+			s := open(t, role.dial, role.config(srv))
+			ctx := testContext(t)
+			message := func(inner xml.TokenReader) xml.TokenReader {
+				return stanza.Message{To: peer, Type: stanza.NormalMessage}.Wrap(inner)
+			}
+			element := func(space, local string) xml.TokenReader {
+				return xmlstream.Wrap(nil, xml.StartElement{Name: xml.Name{Space: space, Local: local}})
+			}
+			require.NoError(t, s.Send(ctx, message(element("urn:example:a", "a"))))
+			require.Error(t, s.Send(ctx, message(element("http://etherx.jabber.org/streams", "error"))))
+			require.Error(t, s.Send(ctx, message(element("", "a b"))))
+			require.Error(t, s.Send(ctx, message(xmlstream.ReaderFunc(func() (xml.Token, error) { return nil, errors.New("midway") }))))
+			require.Error(t, s.Send(ctx, message(xmlstream.Token(xml.CharData(strings.Repeat("x", 1<<20))))))
+			_, err := s.ExchangeIQ(ctx, stanza.IQ{Type: stanza.GetIQ, To: peer}, []byte("<a>"))
+			require.Error(t, err)
+			_, err = s.ExchangeIQ(ctx, stanza.IQ{Type: stanza.GetIQ, To: peer}, []byte("<a>"+strings.Repeat("x", 600<<10)+"</a>"))
+			require.ErrorIs(t, err, connect.ErrTooLarge)
+			_, err = disco.GetInfo(ctx, s, peer, "")
+			require.NoError(t, err)
+			require.EqualValues(t, 1, s.Counters().Connects)
+		})
+	}
+}
+
+// TestSendIQElement shows that the session can take the place of *xmpp.Session.
+func TestSendIQElement(t *testing.T) {
+	srv := testserver.Start(t, testserver.Config{})
+	srv.AddDomain(testserver.Domain{Name: "peer.example"})
+	for _, role := range roles {
+		t.Run(role.name, func(t *testing.T) {
+			s := open(t, role.dial, role.config(srv))
+			query := xmlstream.Wrap(nil, xml.StartElement{Name: xml.Name{Space: disco.NSInfo, Local: "query"}})
+			reply, err := s.SendIQElement(testContext(t), query, stanza.IQ{To: peer, ID: "mine"})
+			require.NoError(t, err)
+			var iq struct {
+				stanza.IQ
+				Query struct {
+					Features []struct {
+						Var string `xml:"var,attr"`
+					} `xml:"feature"`
+				} `xml:"http://jabber.org/protocol/disco#info query"`
+			}
+			require.NoError(t, xml.NewTokenDecoder(reply).Decode(&iq))
+			require.NoError(t, reply.Close())
+			require.NoError(t, reply.Close(), "twice is harmless")
+			require.Equal(t, "mine", iq.ID)
+			require.NotEmpty(t, iq.Query.Features)
+
+			reply, err = s.SendIQElement(testContext(t), nil, stanza.IQ{Type: stanza.ResultIQ, ID: "x", To: peer})
+			require.NoError(t, err)
+			require.Nil(t, reply)
+		})
+	}
+}
+
+func ExampleComponent() {
+	srv := testserver.New(testserver.Config{})
+	defer srv.Close()
+
+	ctx := context.Background()
+	s, err := connect.Component(ctx, connect.Config{
+		JID:    jid.MustParse("crawler.me.test"),
+		Secret: testserver.Secret,
+		Server: srv.ComponentAddr(), // localhost:5347 by default
+	})
+	if err != nil {
+		fmt.Println(err) // says what to fix
+		return
+	}
+	defer s.Close()
+	fmt.Println("connected as", s.LocalAddr())
+	// Output: connected as crawler.me.test
+}
