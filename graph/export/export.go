@@ -64,6 +64,9 @@ func (f *Format) WriteOptions(w io.Writer, s *graph.Snapshot, o Options) error {
 	if o.Unnamed == AsUsual {
 		o.Unnamed = f.Unnamed
 	}
+	if o.Places != nil {
+		o.Places = bounded{o.Places}
+	}
 	p := &printer{w: w, buf: make([]byte, 0, bufferSize)}
 	n := &network{s: s, o: o, nodes: o.Unnamed == AsNodes}
 	if err := f.write(p, n); err != nil {
@@ -74,4 +77,26 @@ func (f *Format) WriteOptions(w io.Writer, s *graph.Snapshot, o Options) error {
 		return fmt.Errorf("export: write %s: %w", f.Name, p.err)
 	}
 	return nil
+}
+
+// bounded keeps what isn't a usable coordinate out of everything that is reckoned from it.
+type bounded struct{ Places }
+
+func (b bounded) Place(i int) (x, y, r float64) {
+	x, y, r = b.Places.Place(i)
+	return bound(x), bound(y), max(bound(r), 0)
+}
+
+func (b bounded) Leaf(i, k int) (x, y float64) {
+	x, y = b.Places.Leaf(i, k)
+	return bound(x), bound(y)
+}
+
+// bound is zero for NaN, which compares with nothing.
+func bound(v float64) float64 {
+	const most = 1e7
+	if v >= -most && v <= most {
+		return v
+	}
+	return 0
 }

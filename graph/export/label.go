@@ -32,6 +32,9 @@ func textWidth(s string, size float64) float64 {
 	return w * size
 }
 
+// mostLabels is the number of names above which a picture would be a page of text.
+const mostLabels = 180
+
 // longestLabel is the number of characters of a name that a picture shows.
 const longestLabel = 32
 
@@ -53,18 +56,20 @@ func (d *drawing) labels() {
 		return cmp.Or(cmp.Compare(b.r, a.r), cmp.Compare(b.degree, a.degree), cmp.Compare(a.i, b.i))
 	})
 	taken := newBoxes(40 * d.unit)
-	for k := range d.discs {
-		c := &d.discs[k]
+	// In a large network no label would find room between all those marks, so it may cover the small ones.
+	for _, c := range order[:min(len(order), fewDomains/2)] {
 		r := d.markRadius(c) + 0.5
 		taken.add(box{c.x - r, c.y - r, c.x + r, c.y + r})
 	}
-	for _, c := range order {
+	for left := mostLabels; len(order) > 0 && left > 0; order = order[1:] {
+		c := order[0]
 		text := shorten(d.n.s.NameAt(c.i).Unicode())
 		size := d.labelSize(c)
 		b, ok := d.room(c, text, size, taken)
 		if !ok {
 			continue
 		}
+		left--
 		taken.add(b)
 		d.s(`<text x="`).f((b.x0 + b.x1) / 2).s(`" y="`).f(b.y1 - 0.26*size).s(`" font-size="`).f(size).s(`" stroke-width="`).f(0.24 * size).s(`">`).x(text).s("</text>\n")
 		if !d.check() {

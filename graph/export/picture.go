@@ -61,7 +61,9 @@ type drawing struct {
 	places Places
 	discs  []disc // by index
 	// unit is the length of a pixel of a picture of usual size: marks and letters grow with the network.
-	unit           float64
+	unit float64
+	// word is the same for the words around, which also shrink with it.
+	word           float64
 	x0, y0, x1, y1 float64 // of the network
 	leaves         int
 	degrees        [2]int // least and most
@@ -105,10 +107,11 @@ func (d *drawing) measure() {
 		d.x0, d.y0, d.x1, d.y1 = 0, 0, 0, 0
 	}
 	// A few domains don't fill a picture: they are shown at their usual size with room around.
-	const leastWidth, leastHeight = 420, 200
+	const leastWidth, leastHeight = 500, 250
 	d.widen(&d.x0, &d.x1, leastWidth)
 	d.widen(&d.y0, &d.y1, leastHeight)
-	d.unit = math.Max(1, math.Max((d.x1-d.x0)/1000, (d.y1-d.y0)/720))
+	d.word = max(0.62, (d.x1-d.x0)/1000, (d.y1-d.y0)/720)
+	d.unit = math.Max(0.8, d.word)
 }
 
 func (d *drawing) widen(lo, hi *float64, least float64) {
@@ -149,7 +152,7 @@ const (
 )
 
 func (d *drawing) open() {
-	u := d.unit
+	u := d.word
 	x, y, w, h := d.x0-margin*u, d.y0-margin*u, d.x1-d.x0+2*margin*u, d.y1-d.y0+2*margin*u
 	if !d.n.o.Picture.Bare {
 		y, h = y-above*u, h+(above+below)*u
@@ -340,7 +343,10 @@ func (d *drawing) subtitle() string {
 	if c.Domains == 0 {
 		return "No domain has given its consent to be named."
 	}
-	s := plural(c.Domains, "named domain", "named domains") + " · " + plural(c.Links, "link between them", "links between them")
+	s := plural(c.Domains, "named domain", "named domains")
+	if c.Domains > 1 {
+		s += " · " + plural(c.Links, "link between them", "links between them")
+	}
 	if c.Unnamed > 0 {
 		s += " · " + plural(c.Unnamed, "link", "links") + " to domains that stay unnamed"
 	}
@@ -384,7 +390,7 @@ func (d *drawing) words() {
 	if d.n.o.Picture.Bare {
 		return
 	}
-	u := d.unit
+	u := d.word
 	x, y := d.x0, d.y0-above*u
 	d.text("h", x, y+8*u, 25*u, d.title())
 	sub := d.subtitle()
@@ -403,7 +409,7 @@ func (d *drawing) text(class string, x, y, size float64, s string) {
 }
 
 func (d *drawing) legend(x, y float64) {
-	u := d.unit
+	u := d.word
 	size := 11.5 * u
 	put := func(s string) {
 		d.text("w", x, y+4*u, size, s)
@@ -443,6 +449,6 @@ func (d *drawing) legend(x, y float64) {
 }
 
 func (d *drawing) line(x, y, opacity float64) {
-	u := d.unit
+	u := d.word
 	d.s(`<path class="e c2" stroke-width="`).f2(1.6 * u).s(`" stroke-opacity="`).f2(opacity).s(`" d="M`).f(x).s(" ").f(y).s("q").f(9 * u).s(" ").f(-5 * u).s(" ").f(18 * u).s(" 0\"/>\n")
 }
