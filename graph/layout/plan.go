@@ -118,23 +118,22 @@ func (p *plan) pack(ctx context.Context) error {
 	// Lone domains keep a distance, lest they seem to belong to what they stand next to.
 	const distance = 4
 	half := p.halfHeight()
-	start := math.Pow(0.7*half, 2) / (spiral * spiral)
 	next := map[int]float64{}
-	for k, part := range p.parts {
+	for _, part := range p.parts {
 		if p.placed[part[0]] {
 			continue
 		}
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		reach := p.reach(part)
-		// Parts of about one size go on where the last of them was, so that packing stays linear.
-		class := int(reach)
-		at := math.Max(start, next[class])
+		reach := p.reach(part) + distance
+		// Parts of about one size go on where the last of them was, in steps of about their size, so that packing stays linear.
+		class := int(2 * math.Log2(reach))
+		step := math.Max(1, math.Exp2(float64(class)/2)/4)
+		at := math.Max(math.Pow(0.7*half/step, 2), next[class])
 		for ; ; at++ {
-			rr := spiral * math.Sqrt(at)
-			x, y := p.o.Aspect*rr*math.Cos(at*golden), rr*math.Sin(at*golden)
-			if g.free(x, y, reach+distance) {
+			x, y := p.o.Aspect*step*math.Sqrt(at)*math.Cos(at*golden), step*math.Sqrt(at)*math.Sin(at*golden)
+			if g.free(x, y, reach) {
 				for _, i := range part {
 					p.x[i], p.y[i] = p.x[i]+x, p.y[i]+y
 					g.add(i)
@@ -143,12 +142,10 @@ func (p *plan) pack(ctx context.Context) error {
 			}
 		}
 		next[class] = at - math.Sqrt(at)
-		p.settle(p.parts[k])
+		p.settle(part)
 	}
 	return nil
 }
-
-const spiral = 2.0
 
 // halfHeight is half the height that the placed discs take up, for a picture of the wanted shape.
 func (p *plan) halfHeight() float64 {
