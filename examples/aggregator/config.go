@@ -31,7 +31,7 @@ serves the result as a page and as data.json. Only domains that opt in are
 named; all others are counted.
 
     -demo                a network invented on the spot, without any contact to
-                         the outside
+                         the outside, crawled at a pace that suits a viewer
     -listen ADDR         where to serve HTTP (default localhost:8080)
 
 Connecting, as a user:
@@ -162,6 +162,7 @@ func (c *config) check() error {
 		return errors.New("-demo needs no account: leave -jid and -component out")
 	case c.demo:
 		c.contact = "mailto:nobody@example.org"
+		c.spacing, c.interval = min(c.spacing, demoSpacing), min(c.interval, demoInterval)
 		return nil
 	case (c.jid == "") == (c.component == ""):
 		return errors.New("give either -jid or -component, or try -demo")
