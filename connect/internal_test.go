@@ -207,6 +207,7 @@ func testLink(t testing.TB, ns string) *link {
 		l.local = l.local.Domain()
 		l.from = l.local.String()
 	}
+	l.scan = l.scanner(nil)
 	l.ctx, l.cancel = context.WithCancel(context.Background())
 	l.in = newStanzas(deadConn{}, l.ctx.Done(), func([]byte) error { return nil }, func() {})
 	return l

@@ -42,7 +42,7 @@ type link struct {
 	once   sync.Once
 	err    error // set before ctx ends
 	work   sync.WaitGroup
-	scan   *xmlscan.Scanner
+	scan   *xmlscan.Scanner // the reader's own
 }
 
 // waiter is a request in flight.
@@ -66,6 +66,7 @@ func newLink(s *Session, n *negotiation) (*link, error) {
 	if n.ns != nsClient {
 		l.from = n.local.String()
 	}
+	l.scan = l.scanner(nil)
 	l.ctx, l.cancel = context.WithCancel(context.Background())
 	l.w.idle = l.cfg.IdleTimeout
 	l.w.bytes = &s.counters[cBytesIn]

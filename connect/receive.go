@@ -61,8 +61,8 @@ func (l *link) receive(frame xmlscan.Frame) error {
 		l.refuse(&envelope{}, refuseSize)
 		return nil
 	}
-	s := l.scanner(frame.Data[:frame.Head])
-	if !s.Next() {
+	s := l.scan
+	if s.Reset(frame.Data[:frame.Head]); !s.Next() {
 		l.refuse(&envelope{}, refuseXML)
 		return nil
 	}

@@ -26,6 +26,9 @@ func DecodeInfo(s *xmlscan.Scanner) (*Info, error) {
 				return nil, fmt.Errorf("%w features", errTooMany)
 			}
 			if v, ok := s.Attr("var"); ok {
+				if info.Features == nil {
+					info.Features = make([]string, 0, 64)
+				}
 				info.Features = append(info.Features, v)
 			}
 		case s.Is(NSInfo, "identity"):

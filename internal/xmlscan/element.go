@@ -33,6 +33,7 @@ func (s *Scanner) Child(depth int) bool {
 // A stanza inherits the declarations of its stream's header in this way.
 func (s *Scanner) Inherit(from *Scanner) {
 	s.binds = append(s.binds, from.binds...)
+	s.inherited = len(s.binds)
 }
 
 // Skip advances from a Start token to the End token of the same element.

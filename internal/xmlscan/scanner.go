@@ -78,9 +78,17 @@ type Scanner struct {
 	binds []binding
 	mark  int // number of bindings before the start tag being read
 
+	inherited int // number of bindings that are not the document's own
+
 	// Bindings below base that were used while an element is being captured are marked.
 	base int
 	used []bool
+
+	// What most documents need comes with the scanner, in one allocation.
+	stack0 [6]element
+	binds0 [4]binding
+	attrs0 [4]Attr
+	quals0 [4]qual
 }
 
 // element is an open element.
@@ -117,7 +125,17 @@ func New(b []byte, lim Limits) *Scanner {
 	if lim.Attrs <= 0 {
 		lim.Attrs = DefaultAttrs
 	}
-	return &Scanner{b: b, s: string(b), lim: lim}
+	s := &Scanner{b: b, s: string(b), lim: lim}
+	s.stack, s.binds, s.attrs, s.quals = s.stack0[:0], s.binds0[:0], s.attrs0[:0], s.quals0[:0]
+	return s
+}
+
+// Reset makes the scanner read b as if it were new, with the same limits and inherited declarations.
+// What it has returned before stays valid.
+func (s *Scanner) Reset(b []byte) {
+	s.b, s.s, s.pos, s.err = b, string(b), 0, nil
+	s.kind, s.depth, s.closing, s.pop, s.seen = None, 0, false, false, false
+	s.binds = s.binds[:s.inherited]
 }
 
 // Next advances to the next token and reports whether there is one.
