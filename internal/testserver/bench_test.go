@@ -52,7 +52,7 @@ func benchmarkRequests(b *testing.B, request func(testserver.Member) string) {
 	buf := make([]byte, 64<<10)
 	var tail []byte
 	for done := 0; done < b.N; {
-		n, err := s.nc.Read(buf)
+		n, err := s.r.Read(buf)
 		require.NoError(b, err)
 		got := append(tail, buf[:n]...)
 		c := bytes.Count(got, []byte("</iq>"))

@@ -1,6 +1,7 @@
 package testserver_test
 
 import (
+	"bufio"
 	"context"
 	"crypto/tls"
 	"io"
@@ -45,7 +46,7 @@ func TestStopAndRestartOnTheSameAddress(t *testing.T) {
 	addr := srv.ComponentAddr()
 	s := rawSession(t, srv, testserver.Component)
 	srv.Stop()
-	_, err := s.nc.Read(make([]byte, 1))
+	_, err := s.r.Read(make([]byte, 1))
 	require.Error(t, err)
 	_, err = net.Dial("tcp", addr)
 	require.Error(t, err)
@@ -78,7 +79,7 @@ func TestPauseAndResume(t *testing.T) {
 	srv.Pause()
 	s.write(get("q", testserver.HomeName, pingPayload))
 	require.NoError(t, s.nc.SetReadDeadline(time.Now().Add(20*time.Millisecond)))
-	_, err := s.nc.Read(make([]byte, 1))
+	_, err := s.r.Read(make([]byte, 1))
 	require.ErrorIs(t, err, os.ErrDeadlineExceeded, "the connection is open and silent")
 	require.NoError(t, s.nc.SetReadDeadline(time.Time{}))
 	srv.Resume()
@@ -97,7 +98,7 @@ func TestEndStreams(t *testing.T) {
 	srv := testserver.Start(t, testserver.Config{})
 	s := rawSession(t, srv, testserver.Component)
 	srv.EndStreams("system-shutdown")
-	b, err := io.ReadAll(s.nc)
+	b, err := io.ReadAll(s.r)
 	require.NoError(t, err)
 	require.Equal(t, "<stream:error><system-shutdown xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error></stream:stream>", string(b))
 }
@@ -106,7 +107,7 @@ func TestTooBigAStanzaEndsTheStream(t *testing.T) {
 	srv := testserver.Start(t, testserver.Config{MaxStanza: 1000})
 	s := rawSession(t, srv, testserver.Component)
 	s.write(get("q", testserver.HomeName, "<a>"+strings.Repeat("b", 3000)+"</a>"))
-	b, _ := io.ReadAll(s.nc)
+	b, _ := io.ReadAll(s.r)
 	require.Contains(t, string(b), "policy-violation")
 }
 
@@ -194,7 +195,8 @@ func TestComponentNames(t *testing.T) {
 				rawSession(t, srv, tc.jid)
 				return
 			}
-			s := newRaw(t, dial(t, srv.ComponentAddr()))
+			nc := dial(t, srv.ComponentAddr())
+			s := newRaw(t, nc, bufio.NewReader(nc))
 			s.open("jabber:component:accept", tc.jid)
 			require.Contains(t, s.next(), tc.want)
 		})
@@ -213,7 +215,7 @@ func TestStanzaWithoutFromEndsAComponentsStream(t *testing.T) {
 	srv := testserver.Start(t, testserver.Config{})
 	s := rawSession(t, srv, testserver.Component)
 	s.write("<iq type='get' id='q' to='me.test'>" + pingPayload + "</iq>")
-	b, _ := io.ReadAll(s.nc)
+	b, _ := io.ReadAll(s.r)
 	require.Contains(t, string(b), "invalid-from")
 }
 

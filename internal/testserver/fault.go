@@ -101,6 +101,8 @@ const (
 
 	// SessionFaults are those that no remote domain can do to a session, only the session's own server.
 	SessionFaults = SlowDrip | CutOff | HalfOpen
+	// RemoteFaults are all that a remote domain can do through an honest server that relays its stanzas.
+	RemoteFaults = shapeFaults | deliveryFaults&^SessionFaults | (Spoofed<<1-1)&^(WrongFrom-1) | (ForgedReplies<<1-1)&^(BadAddresses-1)
 )
 
 var faultNames = map[Fault]string{

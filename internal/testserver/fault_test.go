@@ -2,7 +2,9 @@ package testserver_test
 
 import (
 	"context"
+	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -107,7 +109,7 @@ func TestCutOff(t *testing.T) {
 	srv.AddDomain(testserver.Domain{Name: "evil.example", Fault: testserver.CutOff})
 	s := rawSession(t, srv, testserver.Component)
 	s.write(askInfo)
-	b, err := io.ReadAll(s.nc)
+	b, err := io.ReadAll(s.r)
 	require.NoError(t, err)
 	require.Contains(t, string(b), "<iq ")
 	require.NotContains(t, string(b), "</iq>")
@@ -165,6 +167,50 @@ func TestAttacksAreWellFormed(t *testing.T) {
 		require.Contains(t, []string{"iq", "message", "presence"}, e.name.Local, a.Name)
 	}
 	require.Greater(t, len(names), 100)
+}
+
+func TestHonestDomainsAmongHostileOnes(t *testing.T) {
+	const domains, each = 300, 20
+	srv := testserver.Start(t, testserver.Config{})
+	for i := range domains {
+		d := testserver.Domain{Name: fmt.Sprintf("d%d.example", i), Options: small}
+		if i%each == 0 {
+			d.Fault = testserver.RemoteFaults
+		}
+		srv.AddDomain(d)
+	}
+	s := rawSession(t, srv, testserver.Component)
+	go func() {
+		for i := range domains {
+			_, _ = io.WriteString(s.nc, get(fmt.Sprint(i), fmt.Sprintf("d%d.example", i), infoPayload))
+		}
+		_, _ = io.WriteString(s.nc, get("last", testserver.HomeName, pingPayload))
+	}()
+	answers := make(map[string]int)
+	for {
+		e := parse(t, s.next())
+		if e.name.Local != "iq" || len(e.kids) == 0 || !slices.Contains(e.attrs, "type=result") {
+			if slices.Contains(e.attrs, "id=last") {
+				break
+			}
+			continue
+		}
+		answers[strings.Join(e.attrs, " ")]++
+	}
+	for i := range domains {
+		if i%each != 0 {
+			require.Equal(t, 1, answers[fmt.Sprintf("from=d%d.example id=%d to=%s type=result", i, i, testserver.Component)], i)
+		}
+	}
+}
+
+func TestFaultGroups(t *testing.T) {
+	all := testserver.Fault(0)
+	for _, f := range testserver.Faults() {
+		all |= f
+	}
+	require.Equal(t, all, testserver.RemoteFaults|testserver.SessionFaults)
+	require.Zero(t, testserver.RemoteFaults&testserver.SessionFaults)
 }
 
 func TestFaultNames(t *testing.T) {

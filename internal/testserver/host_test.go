@@ -217,3 +217,61 @@ func TestNetworkOverTheWire(t *testing.T) {
 	}
 	require.True(t, slices.IsSortedFunc(f.Links(), func(a, b [2]string) int { return strings.Compare(a[0]+" "+a[1], b[0]+" "+b[1]) }))
 }
+
+func TestAccessModels(t *testing.T) {
+	const owner, stranger = "crawler." + testserver.HomeName, "stranger.a.example"
+	for _, tc := range []struct {
+		profile testserver.Profile
+		model   string
+		want    []string
+	}{
+		{testserver.StockProsody, "open", []string{"type='result'", "<items "}},
+		{testserver.StockProsody, "whitelist", []string{"<error type='auth'><forbidden "}},
+		{testserver.StockProsody, "authorize", []string{"<forbidden "}},
+		{testserver.StockEjabberd, "whitelist", []string{"<error type='cancel'><closed-node ", "<not-allowed "}},
+		{testserver.StockEjabberd, "presence", []string{"<presence-subscription-required ", "<not-authorized "}},
+		{testserver.StockEjabberd, "roster", []string{"<not-in-roster-group ", "<not-authorized "}},
+		{testserver.StockEjabberd, "authorize", []string{"<forbidden "}},
+	} {
+		t.Run(tc.profile.String()+" "+tc.model, func(t *testing.T) {
+			srv := testserver.Start(t, testserver.Config{Home: testserver.Domain{Profile: tc.profile}})
+			srv.AddDomain(testserver.Domain{Name: "a.example"})
+			service := srv.Home().Service()
+			s, other := rawSession(t, srv, owner), rawSession(t, srv, stranger)
+			ask := get("q", service, items("n"))
+			foreign := strings.Replace(ask, owner, stranger, 1)
+			require.Contains(t, s.ask(set("1", service, "<pubsub xmlns='"+nsPubSub+"'><create node='n'/></pubsub>")), "result")
+			form := "<x xmlns='jabber:x:data' type='submit'><field var='pubsub#access_model'><value>" + tc.model + "</value></field></x>"
+			require.Contains(t, s.ask(set("2", service, "<pubsub xmlns='"+nsPubSub+"#owner'><configure node='n'>"+form+"</configure></pubsub>")), "result")
+			require.Contains(t, s.ask(ask), "<items ")
+			got := other.ask(foreign)
+			for _, part := range tc.want {
+				require.Contains(t, got, part)
+			}
+			member := "<affiliations node='n'><affiliation jid='" + stranger + "' affiliation='member'/></affiliations>"
+			require.Contains(t, s.ask(set("3", service, "<pubsub xmlns='"+nsPubSub+"#owner'>"+member+"</pubsub>")), "result")
+			require.Contains(t, other.ask(foreign), "<items ")
+			outcast := strings.Replace(member, "'member'", "'outcast'", 1)
+			require.Contains(t, s.ask(set("4", service, "<pubsub xmlns='"+nsPubSub+"#owner'>"+outcast+"</pubsub>")), "result")
+			require.Contains(t, other.ask(foreign), "<forbidden ")
+		})
+	}
+}
+
+func TestOwnerEndsASubscription(t *testing.T) {
+	srv := testserver.Start(t, testserver.Config{})
+	service := srv.Home().Service()
+	s := rawSession(t, srv, testserver.Component)
+	require.Contains(t, s.ask(set("1", service, "<pubsub xmlns='"+nsPubSub+"'><create node='n'/></pubsub>")), "result")
+	require.Contains(t, s.ask(set("2", service, subscribe("n"))), "subscribed")
+	end := "<subscriptions node='n'><subscription jid='" + testserver.Component + "' subscription='none'/></subscriptions>"
+	require.Contains(t, s.ask(set("3", service, "<pubsub xmlns='"+nsPubSub+"#owner'>"+end+"</pubsub>")), "result")
+	require.Empty(t, srv.Home().Subscribers("n"))
+}
+
+func TestCounts(t *testing.T) {
+	srv := testserver.Start(t, testserver.Config{})
+	s := rawSession(t, srv, testserver.Component)
+	require.Contains(t, s.ask(get("q", testserver.HomeName, pingPayload)), "result")
+	require.Equal(t, testserver.Counts{Received: 1, Sent: 1, Connections: 1, Sessions: 1}, srv.Counts())
+}

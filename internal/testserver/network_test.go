@@ -50,3 +50,39 @@ func TestNetworkHasTheRealShape(t *testing.T) {
 		require.InDelta(t, 6, d[84], 4, "three quarters")
 	}
 }
+
+func TestNetworkIsRepeatable(t *testing.T) {
+	require.Equal(t, testserver.Network(7, 300), testserver.Network(7, 300))
+	require.NotEqual(t, testserver.Network(7, 300), testserver.Network(8, 300))
+}
+
+func TestNetworkOfAnySize(t *testing.T) {
+	for _, size := range []int{-1, 0, 1, 2, 3, 5, 20, 1000, 5000} {
+		f := testserver.Network(1, size)
+		require.Len(t, f.Domains, max(size, 0))
+		names := make(map[string]bool)
+		for _, m := range f.Domains {
+			require.False(t, names[m.Name], m.Name)
+			names[m.Name] = true
+		}
+		for _, c := range f.Claims {
+			if !names[c.From] || !names[c.To] || c.From == c.To {
+				t.Fatal("no such link can be", c)
+			}
+		}
+		if size >= 20 {
+			require.Greater(t, len(f.Reachable(f.Domains[0].Name)), size*8/10, "one seed leads to nearly all")
+		}
+	}
+}
+
+func TestReachable(t *testing.T) {
+	f := &testserver.Federation{Domains: []testserver.Member{
+		{Name: "a.example", Profile: testserver.Standard, Peers: []testserver.Peer{{Name: "b.example"}, {Name: "c.example"}}},
+		{Name: "b.example", Profile: testserver.ProsodyOld, Peers: []testserver.Peer{{Name: "d.example"}}},
+		{Name: "c.example", Profile: testserver.Tigase},
+		{Name: "d.example", Profile: testserver.Tigase},
+	}}
+	require.Equal(t, []string{"a.example", "b.example", "c.example"}, f.Reachable("a.example"))
+	require.Equal(t, []string{"d.example"}, f.Reachable("d.example", "nosuch.example"))
+}

@@ -27,6 +27,7 @@ import (
 type raw struct {
 	t   testing.TB
 	nc  net.Conn
+	r   *bufio.Reader
 	buf *bytes.Buffer
 	dec *xml.Decoder
 }
@@ -36,20 +37,22 @@ func rawSession(t testing.TB, srv *testserver.Server, jid string) *raw {
 	t.Helper()
 	if user, domain, ok := strings.Cut(jid, "@"); ok {
 		nc := tls.Client(dial(t, srv.DirectAddr()), &tls.Config{RootCAs: srv.CertPool(), ServerName: domain})
-		r := newRaw(t, nc)
+		in := bufio.NewReader(nc)
+		r := newRaw(t, nc, in)
 		r.open("jabber:client", domain)
 		r.next() // features
 		r.write("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>" +
 			base64.StdEncoding.EncodeToString([]byte("\x00"+user+"\x00"+testserver.Password)) + "</auth>")
 		require.Contains(t, r.next(), "success")
-		r = newRaw(t, nc)
+		r = newRaw(t, nc, in)
 		r.open("jabber:client", domain)
 		r.next()
 		r.write("<iq type='set' id='b'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></iq>")
 		require.Contains(t, r.next(), jid)
 		return r
 	}
-	r := newRaw(t, dial(t, srv.ComponentAddr()))
+	nc := dial(t, srv.ComponentAddr())
+	r := newRaw(t, nc, bufio.NewReader(nc))
 	id := r.open("jabber:component:accept", jid)
 	sum := sha1.Sum([]byte(id + testserver.Secret))
 	r.write("<handshake>" + hex.EncodeToString(sum[:]) + "</handshake>")
@@ -57,16 +60,31 @@ func rawSession(t testing.TB, srv *testserver.Server, jid string) *raw {
 	return r
 }
 
-func newRaw(t testing.TB, nc net.Conn) *raw {
-	require.NoError(t, nc.SetDeadline(time.Now().Add(20*time.Second)))
+func newRaw(t testing.TB, nc net.Conn, in *bufio.Reader) *raw {
+	require.NoError(t, nc.SetDeadline(time.Now().Add(time.Minute)))
 	buf := new(bytes.Buffer)
-	return &raw{t: t, nc: nc, buf: buf, dec: xml.NewDecoder(bufio.NewReader(io.TeeReader(oneByte{nc}, buf)))}
+	return &raw{t: t, nc: nc, r: in, buf: buf, dec: xml.NewDecoder(&tee{in, buf})}
 }
 
-// oneByte keeps a decoder from reading ahead of the stanza that it decodes.
-type oneByte struct{ io.Reader }
+// tee keeps what a decoder reads, and as an io.ByteReader keeps it from reading ahead of the stanza.
+type tee struct {
+	r   *bufio.Reader
+	buf *bytes.Buffer
+}
 
-func (o oneByte) Read(p []byte) (int, error) { return o.Reader.Read(p[:min(1, len(p))]) }
+func (t *tee) ReadByte() (byte, error) {
+	c, err := t.r.ReadByte()
+	if err == nil {
+		t.buf.WriteByte(c)
+	}
+	return c, err
+}
+
+func (t *tee) Read(p []byte) (int, error) {
+	n, err := t.r.Read(p[:min(1, len(p))])
+	t.buf.Write(p[:n])
+	return n, err
+}
 
 func (r *raw) write(s string) {
 	_, err := io.WriteString(r.nc, s)
