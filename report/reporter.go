@@ -160,6 +160,12 @@ func (r *Reporter) newSetup() *setup {
 	} else if name, err := xep.NameOf(r.Service); err == nil {
 		omit = append(omit, name)
 	}
+	if r.Session == nil {
+		errs = append(errs, errors.New("Session: none"))
+	}
+	if r.Source == nil {
+		errs = append(errs, errors.New("Source: none"))
+	}
 	s.omit = optin.NewSet(omit...)
 	if err := errors.Join(errs...); err != nil {
 		s.err = fmt.Errorf("report: %w", err)
