@@ -9,7 +9,8 @@ import (
 
 // The shape of the public network as an aggregator saw it in January 2025: 112 named domains, 1,112 links between them,
 // 5,671 links to domains that stayed unnamed.
-// 45 of the named domains published a report, of which no two had the same reach.
+// 45 of the named domains had unnamed peers, and so must have published a report.
+// Ten links between two others are left out here: with nobody to tell of them, no crawler finds them.
 // The exponents fit the sorted degrees: the fraction q of domains with more links leaves a degree of max·(1-q)^exponent.
 const (
 	realNamed     = 112
@@ -63,7 +64,7 @@ type Claim struct {
 // Network generates a federation of that many named domains, with the degrees, the share of reporters and the numbers of unnamed peers
 // of the real network, all with fictitious names. The same seed and size give the same network.
 //
-// With size 112 it has exactly the real numbers of reporters, links and unnamed peers.
+// With size 112 it has the real numbers of reporters, unnamed peers and links that a report tells of.
 func Network(seed uint64, size int) *Federation {
 	g := &generator{rng: rand.New(rand.NewPCG(seed, 0x485)), size: max(size, 0)}
 	g.reporters = share(realReporters, g.size)
