@@ -223,7 +223,7 @@ func checkContact(s string) error {
 			return fmt.Errorf("-contact %q names no host", s)
 		}
 	default:
-		return fmt.Errorf("-contact %q is neither mailto:, xmpp: nor https:", s)
+		return fmt.Errorf("-contact %q: the scheme is not one of mailto, xmpp and https", s)
 	}
 	return nil
 }

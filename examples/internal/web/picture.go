@@ -165,9 +165,11 @@ func (d *drawing) nodes() []pictureNode {
 		// On a phone there is hardly room between the dots, so there labels may cover them.
 		wide.keepFree(x, y, d.radius(i))
 	}
+	// Large labels are for those that stand out; among equals there are none.
+	typical := weight[order[len(order)/2]]
 	nodes := make([]pictureNode, 0, len(order))
 	for k, i := range order {
-		nodes = append(nodes, d.node(i, k < maxBig, wide, narrow))
+		nodes = append(nodes, d.node(i, k < maxBig && weight[i] > 2*typical, wide, narrow))
 	}
 	slices.Reverse(nodes)
 	return nodes
