@@ -41,7 +41,7 @@ type Session struct {
 	change chan struct{} // closed when link or err changes
 	local  jid.JID
 	err    error // why the session has ended
-	hooks  []func(context.Context)
+	hooks  []*hook
 	closed bool
 }
 
@@ -164,12 +164,24 @@ func (s *Session) set(l *link, err error) {
 		return
 	}
 	s.local = l.local
-	hooks := s.hooks
-	s.handlers.Go(func() {
-		for _, hook := range hooks {
-			hook(l.ctx)
-		}
-	})
+	for _, h := range s.hooks {
+		s.handlers.Go(func() { h.run(l.ctx) })
+	}
+}
+
+// hook is what is called for every connection.
+type hook struct {
+	mu sync.Mutex
+	f  func(context.Context)
+}
+
+// run calls the hook unless the connection has ended while a call for an earlier one was still busy.
+func (h *hook) run(ctx context.Context) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if ctx.Err() == nil {
+		h.f(ctx)
+	}
 }
 
 // current returns the connection, and waits for one until ctx ends.
@@ -198,13 +210,14 @@ func (s *Session) current(ctx context.Context) (*link, error) {
 // OnConnect calls f in a goroutine of its own now, if there is a connection, and again after every later one.
 //
 // What a server forgets with the connection, such as presence, belongs here.
-// The context ends with the connection, and f must return soon after.
+// The context ends with the connection, and f must return soon after: its calls do not overlap.
 func (s *Session) OnConnect(f func(ctx context.Context)) {
+	h := &hook{f: f}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.hooks = append(s.hooks[:len(s.hooks):len(s.hooks)], f)
+	s.hooks = append(s.hooks, h)
 	if l := s.link; l != nil && !s.closed {
-		s.handlers.Go(func() { f(l.ctx) })
+		s.handlers.Go(func() { h.run(l.ctx) })
 	}
 }
 
