@@ -82,6 +82,9 @@ func (p *printer) g(s string) *printer {
 	p.s(`"`)
 	for i := 0; i < len(s); {
 		r, size := utf8.DecodeRuneInString(s[i:])
+		if r < 0x20 && r != '\t' && r != '\n' && r != '\r' {
+			r = utf8.RuneError // no reference stands for a control character
+		}
 		if r == '"' || r == '&' || r < 0x20 || r >= 0x7f {
 			p.s("&#").n(int(r)).s(";")
 		} else {
@@ -135,8 +138,9 @@ func writeDOT(p *printer, n *network) error {
 	return nil
 }
 
-// d appends a quoted string of DOT. In labels a backslash begins an escape, so it is doubled;
-// an ampersand begins a character reference, so it becomes one.
+// d appends a quoted string of DOT.
+// A backslash is doubled, lest the last one quotes the quote; Graphviz makes one of two in labels only.
+// Labels are names, which hold neither a backslash nor an ampersand.
 func (p *printer) d(s string) *printer {
 	p.s(`"`)
 	for i := 0; i < len(s); {
@@ -146,8 +150,6 @@ func (p *printer) d(s string) *printer {
 			p.s(`\"`)
 		case r == '\\':
 			p.s(`\\`)
-		case r == '&':
-			p.s("&amp;")
 		case r < 0x20, r == 0x7f, r == utf8.RuneError && size <= 1, misleading(r):
 			p.s("\uFFFD")
 		default:
@@ -205,7 +207,8 @@ func writeCSVNodes(p *printer, n *network) error {
 	}
 	p.s("\r\n")
 	for v := range n.vertices() {
-		p.c(v.key).s(",").c(v.label())
+		// Nothing in a name is special in CSV, nor dangerous in a spreadsheet.
+		p.s(v.key).s(",").s(v.label())
 		for _, a := range nodeAttributes {
 			s, _ := a.node(v)
 			p.s(",").c(s)
@@ -233,7 +236,7 @@ func writeCSVEdges(p *printer, n *network) error {
 	}
 	p.s("\r\n")
 	for e := range n.edges() {
-		p.c(n.key(e.from)).s(",").c(n.key(e.to)).s(",Undirected,").s(strconv.Itoa(1 + btoi(e.link != nil && e.link.ByA.Made() && e.link.ByB.Made())))
+		p.s(n.key(e.from)).s(",").s(n.key(e.to)).s(",Undirected,").s(strconv.Itoa(1 + btoi(e.link != nil && e.link.ByA.Made() && e.link.ByB.Made())))
 		for _, a := range linkAttributes {
 			s, _ := a.link(e)
 			p.s(",").c(s)

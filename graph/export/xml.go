@@ -154,7 +154,7 @@ func writeGEXF(p *printer, n *network) error {
 	for v := range n.vertices() {
 		p.s(`<node id="`).x(v.key).s(`" label="`).x(v.label()).s(`"><attvalues>`)
 		for _, a := range nodeAttributes {
-			gexfValue(p, a.id, a.node, v)
+			gexfValue(p, a.name, a.node, v)
 		}
 		p.s(`</attvalues>`)
 		if v.placed {
@@ -169,7 +169,7 @@ func writeGEXF(p *printer, n *network) error {
 	for e := range n.edges() {
 		p.s(`<edge id="`).n(e.num).s(`" source="`).x(n.key(e.from)).s(`" target="`).x(n.key(e.to)).s(`"><attvalues>`)
 		for _, a := range linkAttributes {
-			gexfValue(p, a.id, a.link, e)
+			gexfValue(p, a.name, a.link, e)
 		}
 		if p.s("</attvalues></edge>\n"); !p.check() {
 			return nil
@@ -179,10 +179,11 @@ func writeGEXF(p *printer, n *network) error {
 	return nil
 }
 
+// gexfAttributes declares columns. Their ids are their names, because graphology goes by the one and all others by the other.
 func gexfAttributes(p *printer, class string, all []attribute) {
 	p.s(`<attributes class="`).s(class).s(`">`)
 	for _, a := range all {
-		p.s(`<attribute id="`).s(a.id).s(`" title="`).s(a.name).s(`" type="`).s(a.typ).s(`"/>`)
+		p.s(`<attribute id="`).s(a.name).s(`" title="`).s(a.name).s(`" type="`).s(a.typ).s(`"/>`)
 	}
 	p.s("</attributes>\n")
 }
