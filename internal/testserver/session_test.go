@@ -2,14 +2,12 @@ package testserver_test
 
 import (
 	"context"
-	"crypto/tls"
 	"encoding/xml"
 	"net"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"mellium.im/sasl"
 	"mellium.im/xmlstream"
 	"mellium.im/xmpp"
 	"mellium.im/xmpp/component"
@@ -62,64 +60,6 @@ func melliumComponent(t testing.TB, srv *testserver.Server) *xmpp.Session {
 	require.NoError(t, err)
 	serve(t, s, nc, mux.New(component.NSAccept, disco.Handle(), ping.Handle()))
 	return s
-}
-
-func melliumClient(t testing.TB, srv *testserver.Server, password string, mechanism sasl.Mechanism) (*xmpp.Session, error) {
-	t.Helper()
-	nc := dial(t, srv.ClientAddr())
-	me := jid.MustParse(testserver.Account + "/test")
-	s, err := xmpp.NewClientSession(within(t), me, nc,
-		xmpp.StartTLS(&tls.Config{RootCAs: srv.CertPool(), ServerName: me.Domainpart()}),
-		xmpp.SASL("", password, mechanism), xmpp.BindResource())
-	if err != nil {
-		return nil, err
-	}
-	serve(t, s, nc, mux.New(stanza.NSClient, disco.Handle(), ping.Handle()))
-	return s, nil
-}
-
-func TestMelliumClient(t *testing.T) {
-	for _, tc := range []struct {
-		name      string
-		mechanism sasl.Mechanism
-	}{
-		{"PLAIN", sasl.Plain},
-		{"SCRAM-SHA-1", sasl.ScramSha1},
-		{"SCRAM-SHA-256", sasl.ScramSha256},
-	} {
-		t.Run(tc.name, func(t *testing.T) {
-			srv := testserver.Start(t, testserver.Config{})
-			srv.AddDomain(testserver.Domain{Name: "a.example", Advertise: true})
-			s, err := melliumClient(t, srv, testserver.Password, tc.mechanism)
-			require.NoError(t, err)
-			// mellium v0.22.0 asks for its resource with an empty element, so that the server picks one.
-			require.Equal(t, testserver.Account, s.LocalAddr().Bare().String())
-			require.NoError(t, ping.Send(within(t), s, jid.MustParse("a.example")))
-			info, err := disco.GetInfo(within(t), "", jid.MustParse("a.example"), s)
-			require.NoError(t, err)
-			require.Contains(t, features(info), "urn:xmpp:serverinfo:0")
-		})
-		t.Run(tc.name+", wrong password", func(t *testing.T) {
-			srv := testserver.Start(t, testserver.Config{})
-			_, err := melliumClient(t, srv, "wrong", tc.mechanism)
-			require.ErrorContains(t, err, "Unable to authorize you")
-		})
-	}
-}
-
-func TestMelliumDirectTLS(t *testing.T) {
-	srv := testserver.Start(t, testserver.Config{})
-	me := jid.MustParse(testserver.Account + "/direct")
-	raw := dial(t, srv.DirectAddr())
-	nc := tls.Client(raw, &tls.Config{RootCAs: srv.CertPool(), ServerName: me.Domainpart()})
-	s, err := xmpp.NewSession(within(t), me.Domain(), me, nc, xmpp.Secure, xmpp.NewNegotiator(
-		func(*xmpp.Session, *xmpp.StreamConfig) xmpp.StreamConfig {
-			return xmpp.StreamConfig{Features: []xmpp.StreamFeature{
-				xmpp.SASL("", testserver.Password, sasl.ScramSha256), xmpp.BindResource()}}
-		}))
-	require.NoError(t, err)
-	serve(t, s, raw, nil)
-	require.NoError(t, ping.Send(within(t), s, jid.MustParse(testserver.HomeName)))
 }
 
 func TestMelliumComponent(t *testing.T) {
