@@ -113,3 +113,18 @@ func (l *Layout) Bounds() (x0, y0, x1, y1 float64) {
 	}
 	return x0, y0, x1, y1
 }
+
+// For returns the places of the domains of another snapshot, such as a view of the one that was laid out.
+// It is false, and nil, if one of them has no place here: then there is [Compute] with this layout as the previous one.
+func (l *Layout) For(s *graph.Snapshot) (*Layout, bool) {
+	n := s.Len()
+	out := &Layout{names: make([]xep.Name, n), x: make([]float64, n), y: make([]float64, n), r: make([]float64, n)}
+	for i := range n {
+		var ok bool
+		out.names[i] = s.NameAt(i)
+		if out.x[i], out.y[i], out.r[i], ok = l.Find(out.names[i]); !ok {
+			return nil, false
+		}
+	}
+	return out, true
+}

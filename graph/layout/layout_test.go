@@ -250,3 +250,19 @@ func BenchmarkCompute(b *testing.B) {
 		})
 	}
 }
+
+func TestForAView(t *testing.T) {
+	s := network(1, 112, 0)
+	l := compute(t, s, layout.Options{})
+	v := s.View(graph.Focus(domain(0), 1))
+	part, ok := l.For(v)
+	require.True(t, ok)
+	require.Equal(t, v.Len(), part.Len())
+	for i := range v.Len() {
+		x, y, r := part.Place(i)
+		X, Y, R, _ := l.Find(v.NameAt(i))
+		require.Equal(t, [3]float64{X, Y, R}, [3]float64{x, y, r})
+	}
+	_, ok = part.For(s)
+	require.False(t, ok)
+}
