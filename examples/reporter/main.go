@@ -1,0 +1,73 @@
+// Command reporter publishes which domains an XMPP server federates with (XEP-0485).
+//
+// It is for the operators of stock Prosody and ejabberd: it connects as a component or as an administrator, reads the
+// server's live connections, asks every peer whether it may be named, and keeps the result on a pubsub node.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/xmppgraph/xmppgraph/connect"
+	"github.com/xmppgraph/xmppgraph/pubsub"
+	"github.com/xmppgraph/xmppgraph/report"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// run is the program, with the exit status as its result: 0 for success, 1 for failure, 2 for a mistake in the call.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	c, err := parseConfig(args)
+	var usageErr usageError
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		fmt.Fprint(stdout, usage)
+		return 0
+	case errors.As(err, &usageErr):
+		fmt.Fprintf(stderr, "reporter: %v\nRun \"reporter -h\" for help.\n", err)
+		return 2
+	}
+	if err := serve(ctx, c, newLogger(c, stderr), stdout); err != nil {
+		fmt.Fprintf(stderr, "reporter: %v\n", err)
+		for line := range strings.Lines(remedy(err)) {
+			fmt.Fprintf(stderr, "    %s\n", strings.TrimRight(line, "\n"))
+		}
+		return 1
+	}
+	return 0
+}
+
+// remedy is what the operator can do about an error, empty if that is not known.
+func remedy(err error) string {
+	var refused *pubsub.Error
+	var connection *connect.Error
+	switch {
+	case errors.As(err, &refused):
+		return refused.Remedy
+	case errors.As(err, &connection):
+		return connection.Remedy
+	case errors.Is(err, report.ErrNotAdmin):
+		return notAdminRemedy
+	}
+	return ""
+}
+
+func newLogger(c *config, w io.Writer) *slog.Logger {
+	o := &slog.HandlerOptions{Level: c.logLevel}
+	if c.logFormat == "json" {
+		return slog.New(slog.NewJSONHandler(w, o))
+	}
+	return slog.New(slog.NewTextHandler(w, o))
+}
