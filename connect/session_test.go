@@ -12,11 +12,8 @@ import (
 
 	"github.com/xmppgraph/xmppgraph/connect"
 	"github.com/xmppgraph/xmppgraph/internal/disco"
-	"github.com/xmppgraph/xmppgraph/internal/leak"
 	"github.com/xmppgraph/xmppgraph/internal/testserver"
 )
-
-func TestMain(m *testing.M) { leak.Main(m) }
 
 // patience bounds what a broken test may take.
 const patience = 20 * time.Second

@@ -1,0 +1,11 @@
+//go:build !integration
+
+package connect_test
+
+import (
+	"testing"
+
+	"github.com/xmppgraph/xmppgraph/internal/leak"
+)
+
+func TestMain(m *testing.M) { leak.Main(m) }
