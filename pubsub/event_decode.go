@@ -122,7 +122,10 @@ func readChange(s *xmlscan.Scanner, old bool) (*notice, error) {
 	n := &notice{node: strings.Clone(node)}
 	switch name {
 	case "items":
-		return n, readChangedItems(s, n)
+		if err := readChangedItems(s, n); err != nil {
+			return nil, err
+		}
+		return n, nil
 	case "purge":
 		n.kind = NodePurged
 	case "delete":
@@ -139,7 +142,10 @@ func readChange(s *xmlscan.Scanner, old bool) (*notice, error) {
 		// Collections (XEP-0248) are among these.
 		return nil, badEvent(s, fmt.Sprintf("unknown change %q", name))
 	}
-	return n, s.Skip()
+	if s.Skip() != nil {
+		return nil, badEvent(s, "")
+	}
+	return n, nil
 }
 
 // readGrant reads the attributes of a <subscription> element.
@@ -224,7 +230,10 @@ func readRetract(s *xmlscan.Scanner, n *notice) error {
 	case id == xep.ItemCurrent:
 		n.gone[0] = id
 	}
-	return s.Skip()
+	if s.Skip() != nil {
+		return badEvent(s, "")
+	}
+	return nil
 }
 
 func itemID(s *xmlscan.Scanner) (string, error) {
