@@ -74,7 +74,7 @@ type pointers struct {
 
 type pointerDomain struct {
 	name              string
-	until, first, at  time.Time
+	until, at         time.Time
 	links             map[string]*pointerLink
 	unnamed           int
 	software, version string

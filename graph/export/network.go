@@ -46,8 +46,11 @@ type edge struct {
 func (n *network) vertices() iter.Seq[*vertex] {
 	return func(yield func(*vertex) bool) {
 		var v vertex
+		// Reused rather than one for each, of which a large network would have millions.
+		var domain graph.Domain
 		for d := range n.s.Domains() {
-			v = vertex{num: v.num, key: d.Name.String(), domain: &d}
+			domain = d
+			v = vertex{num: v.num, key: d.Name.String(), domain: &domain}
 			if n.o.Places != nil {
 				v.placed = true
 				v.x, v.y, _ = n.o.Places.Place(v.num)
@@ -74,8 +77,10 @@ func (n *network) vertices() iter.Seq[*vertex] {
 func (n *network) edges() iter.Seq[*edge] {
 	return func(yield func(*edge) bool) {
 		var e edge
+		var link graph.Link
 		for l := range n.s.Links() {
-			e.from, e.to, e.link = l.I, l.J, &l
+			link = l
+			e.from, e.to, e.link = l.I, l.J, &link
 			if !yield(&e) {
 				return
 			}

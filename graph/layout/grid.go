@@ -9,7 +9,6 @@ import (
 type grid struct {
 	p     *plan
 	cell  float64
-	most  float64
 	cells map[[2]int32][]int32
 }
 
