@@ -46,7 +46,7 @@ type advice struct {
 }
 
 const (
-	prosodyAdmins  = `under  Component "%[1]s" "pubsub"  add  admins = { "%[2]s" }  and reload`
+	prosodyAdmins  = `under  Component "%[1]s" "pubsub"  add  admins = { "%[2]s" }  and restart`
 	ejabberdCreate = `let the rule that mod_pubsub's access_createnode names allow  %[3]s  and reload`
 	ejabberdOwner  = `the owner of node %[4]q must make %[2]s an owner of it, or delete it, since an item can be replaced only by who published it`
 	noService      = `there is no pubsub service at %[1]s`

@@ -19,11 +19,12 @@ import (
 var errCheck = errors.New("there is something left to configure")
 
 const advertiseRemedy = `The domain itself has to advertise urn:xmpp:serverinfo:0.
-Prosody: load mod_delegation of the community modules on the VirtualHost and on the reporter's component, and add
-    delegations = { ["urn:xmpp:serverinfo:0"] = { jid = "%[1]s" } }  to the VirtualHost.
-ejabberd: add to the modules
-    mod_delegation: {namespaces: {"urn:xmpp:serverinfo:0": {access: reporter}}}
-    and to the access_rules  reporter: {allow: {server: "%[1]s"}}`
+Prosody: load mod_delegation of the community modules on the VirtualHost and on  Component "%[1]s" , and add to the VirtualHost
+    delegations = { ["urn:xmpp:serverinfo:0"] = { jid = "%[1]s" } }
+ejabberd: add
+    acl:           {reporter: {server: "%[1]s"}}
+    access_rules:  {reporter: {allow: reporter}}
+    modules:       {mod_delegation: {namespaces: {"urn:xmpp:serverinfo:0": {access: reporter}}}}`
 
 const formRemedy = `ejabberd: add to mod_disco
     server_info: [{modules: [mod_disco], name: serverinfo-pubsub-node, urls: ["%s"]}]`

@@ -24,7 +24,7 @@ const (
 	maxLines = 1_000_000
 )
 
-const notAdminRemedy = `Prosody: add the reporter's address to  admins = { … }  at the top or in the VirtualHost, load mod_admin_adhoc, and reload.
+const notAdminRemedy = `Prosody: add the reporter's address to  admins = { … }  at the top or in the VirtualHost, load mod_admin_adhoc, and restart.
 ejabberd: use  -source ejabberd , and let the access rule "configure" allow the reporter's address.`
 
 // sourceKind splits the flag's value.
