@@ -225,10 +225,7 @@ func (s *Subscriber) settle(sub *subscription, g grant, err error, tell bool) Su
 	defer s.mu.Unlock()
 	now := s.now()
 	before := sub.State
-	early := sub.early
-	sub.asking, sub.early = false, nil
-	s.release(early)
-	sub.Err = err
+	sub.asking, sub.Err = false, err
 	switch {
 	case err == nil || errors.Is(err, ErrPending) && sub.approved:
 		sub.set(SubscriptionActive, now)
@@ -239,9 +236,12 @@ func (s *Subscriber) settle(sub *subscription, g grant, err error, tell bool) Su
 	case errors.Is(err, &Error{}) && !IsTemporary(err):
 		sub.set(SubscriptionNone, now)
 	}
-	if sub.live() && early != nil {
-		s.publish(sub, early)
+	if p := sub.early; p != nil && sub.live() {
+		sub.early = nil
+		s.release(p)
+		s.publish(sub, p)
 	}
+	s.dropEarly(sub)
 	if tell && sub.State != before {
 		s.put(sub, laneState, &pending{Event: Event{Kind: SubscriptionChanged, At: now, Err: sub.Err}})
 	}

@@ -48,17 +48,25 @@ func (s *Subscriber) accept(sub *subscription, l lane, p *pending) {
 // beforeGrant keeps the last item that comes before the answer to a request; nothing else counts before that.
 func (s *Subscriber) beforeGrant(sub *subscription, p *pending) {
 	if sub.asking && p.Kind == ItemPublished {
-		s.release(sub.early)
+		s.dropEarly(sub)
 		s.charge(p)
 		sub.early = p
 		return
 	}
 	if p.Kind != NodeConfigured {
 		// The item may be gone again.
-		s.release(sub.early)
-		sub.early = nil
+		s.dropEarly(sub)
 	}
 	s.counters.NotLive++
+}
+
+// dropEarly gives up what came before the answer.
+func (s *Subscriber) dropEarly(sub *subscription) {
+	if sub.early != nil {
+		s.release(sub.early)
+		s.counters.NotLive++
+		sub.early = nil
+	}
 }
 
 func (s *Subscriber) publish(sub *subscription, p *pending) {

@@ -131,8 +131,8 @@ func (s *Subscriber) drop(sub *subscription) {
 	for _, p := range sub.waiting {
 		s.release(p)
 	}
-	s.release(sub.early)
-	sub.waiting, sub.early = [lanes]*pending{}, nil
+	sub.waiting = [lanes]*pending{}
+	s.dropEarly(sub)
 	if sub.place != nil {
 		s.queue.Remove(sub.place)
 		sub.place = nil

@@ -289,6 +289,8 @@ func TestLastItemBeforeTheAnswer(t *testing.T) {
 				require.Equal(t, tc.want, describe(p.event()))
 			}
 			require.Zero(t, s.waitingBytes)
+			c := s.Counters()
+			require.Equal(t, c.Received, c.Accepted+c.WrongService+c.NotLive, "each is counted once")
 		})
 	}
 }
