@@ -1,6 +1,7 @@
 package report_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/xml"
 	"errors"
@@ -181,4 +182,30 @@ func reporter(s *server, peers ...string) (*report.Reporter, *report.Connections
 		Logger:  quiet,
 		Jitter:  func() float64 { return 0.5 },
 	}, conns
+}
+
+// route is how a server of one's own might carry a request: stanza in, stanza out.
+func (s *server) route(ctx context.Context, r xml.TokenReader) (xmlstream.TokenReadCloser, error) {
+	var buf bytes.Buffer
+	e := xml.NewEncoder(&buf)
+	if _, err := xmlstream.Copy(e, r); err != nil {
+		return nil, err
+	}
+	if err := e.Flush(); err != nil {
+		return nil, err
+	}
+	var head struct {
+		To jid.JID `xml:"to,attr"`
+	}
+	if err := xml.Unmarshal(buf.Bytes(), &head); err != nil {
+		return nil, err
+	}
+	reply, err := s.ExchangeIQ(ctx, stanza.IQ{To: head.To}, buf.Bytes())
+	if err != nil {
+		return nil, err
+	}
+	return struct {
+		xml.TokenReader
+		io.Closer
+	}{xml.NewDecoder(bytes.NewReader(reply)), io.NopCloser(nil)}, nil
 }

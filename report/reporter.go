@@ -156,15 +156,15 @@ func (r *Reporter) newSetup() *setup {
 		omit = append(omit, parse("Omit", name))
 	}
 	if r.Service.Equal(jid.JID{}) {
-		errs = append(errs, errors.New("Service: no address"))
+		errs = append(errs, errors.New("no Service"))
 	} else if name, err := xep.NameOf(r.Service); err == nil {
 		omit = append(omit, name)
 	}
 	if r.Session == nil {
-		errs = append(errs, errors.New("Session: none"))
+		errs = append(errs, errors.New("no Session"))
 	}
 	if r.Source == nil {
-		errs = append(errs, errors.New("Source: none"))
+		errs = append(errs, errors.New("no Source"))
 	}
 	s.omit = optin.NewSet(omit...)
 	if err := errors.Join(errs...); err != nil {

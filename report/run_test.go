@@ -82,7 +82,7 @@ func TestWhatHasNotChangedIsAHeartbeatOnly(t *testing.T) {
 			time.Sleep(59 * time.Minute)
 			require.Len(t, s.publications(), 1)
 			require.Equal(t, 1, s.view().ensured)
-			time.Sleep(6 * time.Minute)
+			time.Sleep(4 * time.Minute)
 			require.Len(t, s.publications(), 2)
 			require.Equal(t, 2, s.view().ensured, "the node is looked after, too")
 
