@@ -14,6 +14,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"mellium.im/xmlstream"
+	"mellium.im/xmpp/disco/info"
 	"mellium.im/xmpp/jid"
 	"mellium.im/xmpp/mux"
 	"mellium.im/xmpp/stanza"
@@ -261,6 +262,18 @@ func TestMessageOfManyNotifications(t *testing.T) {
 	require.EqualValues(t, 1, s.Counters().Malformed)
 	deliver(t, m, v.steps[0].stanza)
 	require.EqualValues(t, 1, s.Counters().Accepted)
+}
+
+func TestFeatureIsListedOnce(t *testing.T) {
+	m := mux.New(stanza.NSClient, Handle(new(Subscriber)))
+	for node, want := range map[string][]string{"": {NSEvent}, "other": nil} {
+		var got []string
+		require.NoError(t, m.ForFeatures(node, func(f info.Feature) error {
+			got = append(got, f.Var)
+			return nil
+		}))
+		require.Equal(t, want, got, "nothing that would opt a domain in or ask for the events of contacts")
+	}
 }
 
 // panics is a reader with a fault.
