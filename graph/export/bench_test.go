@@ -104,7 +104,7 @@ func BenchmarkPicture(b *testing.B) {
 
 // TestMemory has writers stay within 64 KB beside the snapshot, however large that is.
 func TestMemory(t *testing.T) {
-	s := realShape(50)
+	s := realShape(10)
 	s.Counts()
 	s.DomainAt(0)
 	for _, f := range export.Formats() {

@@ -87,11 +87,12 @@ func eachWay(t *testing.T, test func(t *testing.T, f *export.Format, s *graph.Sn
 	for name, s := range map[string]*graph.Snapshot{
 		"hostile": hostile(), "small": small(), "empty": {}, "combined": hostile().View(graph.Combined), "one": small().View(graph.Focus(xep.MustName("alone.example"), 0)),
 	} {
+		l := places(t, s)
 		for _, f := range export.Formats() {
 			for u, unnamed := range map[string]export.Unnamed{"usual": export.AsUsual, "counts": export.AsCounts, "nodes": export.AsNodes} {
 				t.Run(f.Name+"/"+name+"/"+u, func(t *testing.T) {
 					test(t, f, s, export.Options{Unnamed: unnamed})
-					test(t, f, s, export.Options{Unnamed: unnamed, Places: places(t, s)})
+					test(t, f, s, export.Options{Unnamed: unnamed, Places: l})
 				})
 			}
 		}

@@ -3,7 +3,7 @@
 package export_test
 
 // These tests need Debian's python3-networkx, python3-igraph and graphviz, and nodejs with npm,
-// which fetches graphology, graphology-gexf, graphology-graphml and cytoscape.
+// which fetches graphology, graphology-gexf, graphology-graphml, cytoscape, d3-force and vis-data.
 
 import (
 	"bytes"
@@ -70,7 +70,8 @@ func nodeModules(t *testing.T) string {
 			return
 		}
 		cmd := exec.Command("npm", "install", "--no-audit", "--no-fund", "--ignore-scripts",
-			"graphology@0.26.0", "graphology-gexf@0.13.2", "graphology-graphml@0.5.2", "cytoscape@3.34.4", "@xmldom/xmldom@0.8.15")
+			"graphology@0.26.0", "graphology-gexf@0.13.2", "graphology-graphml@0.5.2", "cytoscape@3.34.4", "@xmldom/xmldom@0.8.15",
+			"d3-force@3.0.0", "vis-data@8.0.6")
 		cmd.Dir = npm.dir
 		if out, err := cmd.CombinedOutput(); err != nil {
 			npm.err = fmt.Errorf("npm install: %w: %s", err, out)
@@ -181,7 +182,12 @@ var gmlNames = map[string]string{"source_says": "sourceSays", "target_says": "ta
 
 func readers() []reader {
 	bare := []string{"label", "reporting", "unnamed", "software", "version", "users", "first", "last", "state", "source_says", "target_says"}
+	old := slices.DeleteFunc(slices.Clone(bare), func(a string) bool { return a == "label" })
 	return []reader{
+		{name: "vis", format: export.OldSite, run: inNode("vis"), text: asIs, without: old, prototypes: true},
+		{name: "vis", format: export.Vis, run: inNode("vis"), text: asIs, prototypes: true},
+		{name: "d3", format: export.OldSite3D, run: inNode("d3"), text: asIs, without: old},
+		{name: "d3", format: export.D3, run: inNode("d3"), text: asIs},
 		{name: "networkx", format: export.GEXF, run: inPython("networkx", "networkx_gexf"), text: inXML},
 		{name: "networkx", format: export.GraphML, run: inPython("networkx", "networkx_graphml"), text: inXML},
 		// It makes numbers of texts that look like one.

@@ -5,6 +5,7 @@
 import { createRequire } from "node:module";
 import { readFileSync } from "node:fs";
 import path from "node:path";
+import { pathToFileURL } from "node:url";
 
 const [modules, reader, file] = process.argv.slice(2);
 const require = createRequire(path.join(path.resolve(modules), "package.json"));
@@ -41,6 +42,24 @@ const readers = {
     const Graph = require("graphology");
     return fromGraphology(graphml.parse(Graph.UndirectedGraph, source));
   },
+  // What force-graph does with its data: nodes by id, and links that throw where one is missing.
+  async d3() {
+    const { forceSimulation, forceLink } = await import(pathToFileURL(require.resolve("d3-force")).href);
+    const data = JSON.parse(source);
+    const nodes = new Map(data.nodes.map((n) => [n.id, clean(n)]));
+    const link = forceLink(data.links).id((n) => n.id);
+    forceSimulation(data.nodes).force("link", link).stop();
+    const edges = link.links().map(({ source, target, index, ...rest }) => [source.id, target.id, clean(rest)]);
+    return { nodes, edges };
+  },
+  // The data sets of vis-network throw where an id is there twice.
+  vis() {
+    const { DataSet } = require("vis-data");
+    const data = JSON.parse(source);
+    const nodes = new Map(new DataSet(data.nodes).map((n) => [n.id, clean(n)]));
+    const edges = new DataSet(data.edges).map(({ id, from, to, ...rest }) => [from, to, clean(rest)]);
+    return { nodes, edges };
+  },
   cytoscape() {
     const cytoscape = require("cytoscape");
     const cy = cytoscape({ headless: true, layout: { name: "preset" }, elements: JSON.parse(source).elements });
@@ -50,7 +69,7 @@ const readers = {
   },
 };
 
-const { nodes, edges } = readers[reader]();
+const { nodes, edges } = await readers[reader]();
 // A plain object would lose a node that is called __proto__.
 const members = [...nodes].map(([k, v]) => JSON.stringify(k) + ":" + JSON.stringify(v));
 process.stdout.write(`{"nodes":{${members.join(",")}},"edges":${JSON.stringify(edges)}}`);
