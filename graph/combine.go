@@ -10,7 +10,8 @@ import (
 // The newer one says what is the case.
 // The older one says since when, and what has ceased to be: fresh tells for how long that is remembered.
 // Of two in the same second, b is the newer.
-func combine(a, b *record, fresh func(last uint32) bool) *record {
+// Of what has ceased to be, at most so many are remembered: a reporter may name others each time.
+func combine(a, b *record, most int, fresh func(last uint32) bool) *record {
 	if a.at > b.at {
 		a, b = b, a
 	}
@@ -34,6 +35,11 @@ func combine(a, b *record, fresh func(last uint32) bool) *record {
 		add(g)
 	}
 	out.gone = mergeGone(left)
+	if out.gone != nil && len(*out.gone) > most {
+		kept := slices.Clone(*out.gone)
+		slices.SortStableFunc(kept, func(x, y gone) int { return cmp.Compare(y.last, x.last) })
+		out.gone = mergeGone(kept[:most])
+	}
 	return &out
 }
 

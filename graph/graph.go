@@ -15,11 +15,21 @@ import (
 // Publishers announce every five minutes, so that a silent one has missed dozens by then.
 const DefaultMaxAge = 3 * time.Hour
 
+// DefaultMaxPeers is the number of names that the graph takes from one report unless [Options] say otherwise.
+// The largest public servers are connected to a few thousand domains.
+const DefaultMaxPeers = 20_000
+
+// mostUnnamed bounds what a report can claim without giving names, as exports may write a node for each.
+const mostUnnamed = 1 << 20
+
 // Options configure a [Graph]. The zero value is ready for use.
 type Options struct {
 	// MaxAge is the age at which a report, and a link that its reporter has dropped, vanishes; zero means [DefaultMaxAge].
 	// It is rounded up to whole seconds.
 	MaxAge time.Duration
+	// MaxPeers is the number of named peers that are taken from one report; zero means [DefaultMaxPeers].
+	// The others are counted as unnamed.
+	MaxPeers int
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 	// Pulse is the shortest time between two versions that one call of [Graph.Watch] yields; zero means one second.
@@ -34,6 +44,7 @@ type Graph struct {
 	now    func() time.Time
 	maxAge uint32
 	pulse  time.Duration
+	most   int
 
 	cur   atomic.Pointer[Snapshot]
 	dirty atomic.Bool
@@ -43,7 +54,8 @@ type Graph struct {
 	chunks  []*chunk
 	gen     uint64
 	version uint64
-	sweepAt uint32
+	sweepAt uint32 // when to sweep next, or at how many names
+	sweepOn uint32
 	changed chan struct{}
 }
 
@@ -51,6 +63,9 @@ type Graph struct {
 func New(o Options) *Graph {
 	if o.MaxAge <= 0 {
 		o.MaxAge = DefaultMaxAge
+	}
+	if o.MaxPeers <= 0 {
+		o.MaxPeers = DefaultMaxPeers
 	}
 	if o.Now == nil {
 		o.Now = time.Now
@@ -62,10 +77,12 @@ func New(o Options) *Graph {
 	g := &Graph{
 		now:     o.Now,
 		maxAge:  uint32(min(age, math.MaxUint32)),
+		most:    o.MaxPeers,
 		pulse:   o.Pulse,
 		table:   newTable(),
 		changed: make(chan struct{}),
 		gen:     1,
+		sweepOn: sweepFrom,
 	}
 	g.dirty.Store(true)
 	return g
@@ -95,6 +112,9 @@ func (g *Graph) Apply(r Report) {
 	g.witness(id, at, max(seconds(r.Until), 1))
 	g.put(id, g.makeRecord(id, r, at), now)
 	g.touch()
+	if g.table.n >= g.sweepOn {
+		g.sweep(now)
+	}
 }
 
 // Consent records a verdict on a domain from another source than a report: it may be named until then.
@@ -228,9 +248,9 @@ func (g *Graph) decree(id, until uint32) {
 func (g *Graph) makeRecord(id uint32, r Report, at uint32) *record {
 	rec := &record{
 		at:       at,
-		unnamed:  uint32(min(max(r.Unnamed, 0), math.MaxInt32)),
+		unnamed:  uint32(min(max(r.Unnamed, 0), mostUnnamed)),
 		software: noSoftware,
-		claims:   make([]claim, 0, len(r.Peers)),
+		claims:   make([]claim, 0, min(len(r.Peers), g.most)),
 	}
 	if r.Software != "" || r.Version != "" {
 		rec.software = unique.Make(software{r.Software, r.Version})
@@ -240,8 +260,8 @@ func (g *Graph) makeRecord(id uint32, r Report, at uint32) *record {
 		rec.users = &users
 	}
 	for _, p := range r.Peers {
-		if p.Name.IsZero() {
-			rec.unnamed++
+		if p.Name.IsZero() || len(rec.claims) == g.most {
+			rec.unnamed = min(rec.unnamed+1, mostUnnamed)
 			continue
 		}
 		peer, ok := g.intern(p.Name)
@@ -279,7 +299,7 @@ func (g *Graph) put(id uint32, r *record, now uint32) {
 	c := g.own(id)
 	old := c.record(id & (chunkSize - 1))
 	if old != nil && ends(old.at, g.maxAge) > now {
-		r = combine(old, r, func(last uint32) bool { return ends(last, g.maxAge) > now })
+		r = combine(old, r, g.most, func(last uint32) bool { return ends(last, g.maxAge) > now })
 	}
 	c.setRecord(id&(chunkSize-1), r)
 }

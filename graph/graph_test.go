@@ -279,3 +279,47 @@ func TestSweepRenumbers(t *testing.T) {
 		c.advance(40 * time.Minute)
 	}
 }
+
+func TestLimits(t *testing.T) {
+	c := &clock{start}
+	g := graph.New(graph.Options{Now: c.now, MaxPeers: 2})
+	r := report(c, "a.test", 1<<30, "b.test", "c.test", "d.test", "e.test")
+	g.Apply(r)
+	a, _ := g.Snapshot().Domain(name("a.test"))
+	require.Equal(t, 2, a.Degree)
+	require.Equal(t, 1<<20, a.Unnamed)
+	r.Unnamed = 0
+	g.Apply(r)
+	a, _ = g.Snapshot().Domain(name("a.test"))
+	require.Equal(t, 2, a.Unnamed)
+
+	for _, peers := range [][]string{{"f.test", "g.test"}, {"h.test", "i.test"}, {"j.test"}} {
+		c.advance(time.Second)
+		g.Apply(report(c, "a.test", 0, peers...))
+		for _, p := range peers {
+			g.Apply(report(c, p, 0))
+		}
+	}
+	require.Equal(t, 2, g.Snapshot().Counts().Lapsed)
+	l, ok := g.Snapshot().Link(name("a.test"), name("h.test"))
+	require.True(t, ok, "the newest are remembered")
+	require.Equal(t, graph.StateLapsed, l.State)
+}
+
+// TestNamesThatChangeDontPileUp has one domain report other names each time.
+func TestNamesThatChangeDontPileUp(t *testing.T) {
+	g, c := newGraph()
+	grown := bytesPer(1, func() any {
+		for i := range 60 {
+			r := report(c, "a.test", 0)
+			for k := range 5000 {
+				r.Peers = append(r.Peers, graph.Peer{Name: numbered(i*5000 + k)})
+			}
+			c.advance(graph.DefaultMaxAge) // so that the last report isn't remembered
+			r.At = c.t
+			g.Apply(r)
+		}
+		return g
+	})
+	require.Less(t, grown, 10e6, "300,000 names would be some 25 MB")
+}

@@ -18,7 +18,7 @@ type Report struct {
 	Until time.Time
 	// Peers are the named remote domains. The order has no meaning, a duplicate is merged, and the reporter itself is ignored.
 	Peers []Peer
-	// Unnamed is the number of remote domains without a name; below zero counts as zero.
+	// Unnamed is the number of remote domains without a name; below zero counts as zero, and above 1,048,576 as that.
 	Unnamed int
 	// Software and Version are those of XEP-0092, empty where they were not given. They are the reporter's words, not checked.
 	Software, Version string

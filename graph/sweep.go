@@ -4,7 +4,10 @@ import "slices"
 
 // sweep drops what can't come back into a snapshot, so that memory follows the network and withdrawn names don't linger.
 //
-// It looks at everything, so it runs a few times per MaxAge only.
+// It looks at everything, so it runs a few times per MaxAge only, and when names have doubled since:
+// a domain that reports other names each time shall not fill the memory with them.
+//
+// What it drops is in no snapshot anyway, so that it may run at any time.
 func (g *Graph) sweep(now uint32) {
 	g.sweepAt = ends(now, max(g.maxAge/4, 1))
 	used := make([]bool, g.table.n)
@@ -36,10 +39,14 @@ func (g *Graph) sweep(now uint32) {
 			mark(l.peer())
 		}
 	}
+	g.sweepOn = sweepFrom + 2*kept
 	if garbage := g.table.n - kept; garbage > 0 && garbage >= g.table.n/8 {
 		g.compact(used)
 	}
 }
+
+// sweepFrom is the number of names below which memory doesn't matter.
+const sweepFrom = 1 << 16
 
 // compact numbers the names that are in use anew. Snapshots keep the old numbers, and the old chunks that go with them.
 func (g *Graph) compact(used []bool) {
