@@ -32,7 +32,7 @@ type Picture struct {
 	// Bare leaves out the words above and the legend below. The title stays for those who can't see the picture.
 	Bare bool
 	// Width and Height are the size in pixels that the picture has by itself; zero leaves it to where it is shown.
-	// The network is centred where they are of another shape.
+	// Where both are given, the picture has that shape.
 	Width, Height int
 }
 
@@ -72,7 +72,11 @@ type drawing struct {
 func writeSVG(p *printer, n *network) error {
 	d := &drawing{printer: p, n: n, places: n.o.Places}
 	if d.places == nil {
-		l, err := layout.Compute(context.Background(), n.s, layout.Options{})
+		var o layout.Options
+		if w, h := n.o.Picture.Width, n.o.Picture.Height; w > 0 && h > 0 {
+			o.Aspect = float64(w) / float64(h)
+		}
+		l, err := layout.Compute(context.Background(), n.s, o)
 		if err != nil {
 			return err
 		}
@@ -112,6 +116,22 @@ func (d *drawing) measure() {
 	d.widen(&d.y0, &d.y1, leastHeight)
 	d.word = max(0.62, (d.x1-d.x0)/1000, (d.y1-d.y0)/720)
 	d.unit = math.Max(0.8, d.word)
+	d.fit()
+}
+
+// fit gives the picture the shape that was asked for, by room on both sides, so that the words begin at its edge.
+func (d *drawing) fit() {
+	o := d.n.o.Picture
+	if o.Width <= 0 || o.Height <= 0 {
+		return
+	}
+	across, down := 2*margin*d.word, 2*margin*d.word
+	if !o.Bare {
+		down += (above + below) * d.word
+	}
+	ratio := float64(o.Width) / float64(o.Height)
+	d.widen(&d.x0, &d.x1, (d.y1-d.y0+down)*ratio-across)
+	d.widen(&d.y0, &d.y1, (d.x1-d.x0+across)/ratio-down)
 }
 
 func (d *drawing) widen(lo, hi *float64, least float64) {
