@@ -171,6 +171,44 @@ func TestNodeLinkHoldsEverything(t *testing.T) {
 	require.Len(t, got.Edges, k)
 }
 
+// TestJGF reads with the members that the schema of JSON Graph Format 2 permits, and no others.
+func TestJGF(t *testing.T) {
+	s := hostile()
+	var got struct {
+		Graph struct {
+			Directed bool `json:"directed"`
+			Nodes    map[string]struct {
+				Label    string         `json:"label"`
+				Metadata map[string]any `json:"metadata"`
+			} `json:"nodes"`
+			Edges []struct {
+				Source   string         `json:"source"`
+				Target   string         `json:"target"`
+				Directed bool           `json:"directed"`
+				Metadata map[string]any `json:"metadata"`
+			} `json:"edges"`
+		} `json:"graph"`
+	}
+	d := json.NewDecoder(bytes.NewReader(write(t, export.JGF, s, export.Options{Unnamed: export.AsNodes, Places: places(t, s)})))
+	d.DisallowUnknownFields()
+	require.NoError(t, d.Decode(&got))
+	c := s.Counts()
+	require.Len(t, got.Graph.Nodes, c.Domains+c.Unnamed)
+	require.Len(t, got.Graph.Edges, c.Links+c.Unnamed)
+	for want := range s.Domains() {
+		n, ok := got.Graph.Nodes[want.Name.String()]
+		require.True(t, ok)
+		require.Equal(t, want.Name.Unicode(), n.Label)
+		require.Equal(t, true, n.Metadata["named"])
+		require.InDelta(t, want.Unnamed, n.Metadata["unnamed"], 0)
+	}
+	for _, e := range got.Graph.Edges {
+		require.Contains(t, got.Graph.Nodes, e.Source)
+		require.Contains(t, got.Graph.Nodes, e.Target)
+		require.False(t, e.Directed)
+	}
+}
+
 // TestCompactHoldsEverything follows the description of the format.
 func TestCompactHoldsEverything(t *testing.T) {
 	for name, s := range map[string]*graph.Snapshot{"hostile": hostile(), "small": small(), "empty": {}} {

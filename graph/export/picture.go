@@ -19,7 +19,9 @@ type Theme uint8
 const (
 	// Auto is light or dark as the reader prefers, where the picture is shown by a browser.
 	Auto Theme = iota
+	// Light is for a white page.
 	Light
+	// Dark is for a dark one.
 	Dark
 )
 
