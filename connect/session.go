@@ -93,7 +93,8 @@ func (s *Session) supervise(l *link) {
 		<-l.ctx.Done()
 		s.set(nil, nil)
 		l.work.Wait()
-		if s.ctx.Err() != nil {
+		// A server that answers the end of our stream with the end of its own has not been lost.
+		if s.ctx.Err() != nil || s.closing() {
 			break
 		}
 		s.counters.add(cLosses)
@@ -357,4 +358,11 @@ func (s *Session) Close() error {
 	s.cancel()
 	<-s.done
 	return nil
+}
+
+// closing reports whether Close was called.
+func (s *Session) closing() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.closed
 }
