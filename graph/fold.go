@@ -1,6 +1,7 @@
 package graph
 
 import (
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -94,7 +95,7 @@ func (n *node) absorb(service *node) {
 	}
 	n.first = min(n.first, service.first)
 	n.last = max(n.last, service.last)
-	n.unnamed += service.unnamed
+	n.unnamed += min(service.unnamed, math.MaxUint32-n.unnamed)
 }
 
 func (d *dense) foldLinks(into []uint32) (links, lapsed []link) {

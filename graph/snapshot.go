@@ -15,7 +15,8 @@ import (
 // Domains have an index from 0 to Len-1 in the order of their names.
 // An index means something in its own snapshot only.
 //
-// What is computed on the first call that needs it is kept for as long as the snapshot is.
+// What it shows is computed on the first call that asks, in time proportional to the network, and is kept for as long as the snapshot is:
+// some 50 bytes for each domain and 50 for each link.
 type Snapshot struct {
 	version uint64
 	at      uint32

@@ -12,6 +12,7 @@ import (
 // After that, each time at least a Pulse (see [Options]) after the last, come those to the newest snapshot, seen through the views.
 // A slow loop misses versions between, and never holds up anybody.
 // Names that are withdrawn and reports that grow old count as changes too, at the moment they end.
+// The graph's clock says when that is, and the time until then is waited for by the system's.
 func (g *Graph) Watch(ctx context.Context, views ...View) iter.Seq[Changes] {
 	return func(yield func(Changes) bool) {
 		var old, base *Snapshot
