@@ -10,7 +10,9 @@ import (
 
 	"mellium.im/xmpp/jid"
 
+	"github.com/xmppgraph/xmppgraph/graph"
 	"github.com/xmppgraph/xmppgraph/optin"
+	"github.com/xmppgraph/xmppgraph/pubsub"
 	"github.com/xmppgraph/xmppgraph/xep"
 )
 
@@ -23,6 +25,12 @@ const (
 	DefaultMaxDomains  = 1_000_000
 	// DefaultVisitTimeout bounds one visit, in which a dead host may cost several round trips.
 	DefaultVisitTimeout = 3 * time.Minute
+	// DefaultRate is a number of questions per second that costs nobody anything.
+	DefaultRate = 100
+	// DefaultFarewell is how long the end of a run may take because of subscriptions.
+	DefaultFarewell = 10 * time.Second
+	// pollIntervals is the default of Crawler.Poll in intervals.
+	pollIntervals = 4
 )
 
 // maxBackoff bounds the pause after failures, so that a domain which returns is back within a day.
@@ -52,9 +60,24 @@ type Crawler struct {
 
 	// Interval is the most time between two visits of a domain that answers. 0 means [DefaultInterval].
 	Interval time.Duration
+	// Poll is the most time between two fetches of an item whose node tells of changes itself.
+	// The domain is still asked every interval whether it opts in. 0 means four intervals.
+	// A graph must not forget a report within that time.
+	Poll time.Duration
+	// NoSubscriptions leaves the crawler with fetches alone.
+	// It also does without subscriptions if Once is set, or if its session's handler was made without [Crawler.Handle].
+	NoSubscriptions bool
+	// Farewell bounds the time in which the end of a run ends all subscriptions. 0 means [DefaultFarewell].
+	// Below 0 they are left in place, for a crawler that soon goes on from its store.
+	Farewell time.Duration
+	// Store keeps what is known beyond the run, nil means that nothing is kept.
+	Store Store
+
 	// Spacing is the least time between two questions to one host, or in one visit.
 	// 0 means [DefaultSpacing]; below 0 means none, for networks of one's own.
 	Spacing time.Duration
+	// Rate is the most questions per second to all hosts together. 0 means [DefaultRate], below 0 no limit.
+	Rate float64
 	// Concurrency bounds the visits at a time. 0 means [DefaultConcurrency].
 	Concurrency int
 	// VisitTimeout bounds one visit. 0 means [DefaultVisitTimeout].
@@ -75,6 +98,10 @@ type Crawler struct {
 	run   *run
 	err   error
 	early []xep.Name // submitted before the run
+	// sub receives events, nil before Handle was called.
+	sub *pubsub.Subscriber
+	// hooked is the session that tells of its reconnections.
+	hooked Session
 }
 
 // The errors of a crawler's use.
@@ -90,6 +117,7 @@ var (
 //
 // Events are delivered one at a time.
 // A loop that is slow delays visits and never the session.
+// With a store, the first events are about what it holds that still stands: consents that have not ended, and their reports.
 // Run yields nothing when the crawler can't start, see [Crawler.Err].
 func (c *Crawler) Run(ctx context.Context) iter.Seq[Event] {
 	return func(yield func(Event) bool) {
@@ -102,7 +130,7 @@ func (c *Crawler) Run(ctx context.Context) iter.Seq[Event] {
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			r.dispatch(ctx)
+			c.finished(r.work(ctx))
 		}()
 		defer func() {
 			cancel()
@@ -113,7 +141,7 @@ func (c *Crawler) Run(ctx context.Context) iter.Seq[Event] {
 	}
 }
 
-// Err returns why the last Run could not start, nil if it could.
+// Err returns why the last Run could not start, or what went wrong with its store, nil if all went well.
 func (c *Crawler) Err() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -142,24 +170,6 @@ func (c *Crawler) Submit(domain string) error {
 	return c.run.submit(name)
 }
 
-// Stats counts what a crawler does.
-type Stats struct {
-	// Known are the domains on the frontier, Due those that wait for a visit now, InFlight those being visited.
-	Known, Due, InFlight int
-	// Visits counts finished visits by outcome.
-	Visits map[Outcome]uint64
-}
-
-// Stats returns the present numbers, zero while the crawler does not run.
-func (c *Crawler) Stats() Stats {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.run == nil {
-		return Stats{}
-	}
-	return c.run.stats()
-}
-
 func (c *Crawler) start() (*run, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -175,7 +185,38 @@ func (c *Crawler) start() (*run, error) {
 		return nil, err
 	}
 	c.run = r
+	c.hook()
 	return r, nil
+}
+
+// finished notes how a run ended.
+func (c *Crawler) finished(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.err = err
+}
+
+// hook has a session that reconnects by itself say when it did.
+// It can't be taken back, so that it must last for all runs with the session.
+func (c *Crawler) hook() {
+	s, ok := c.Session.(interface{ OnConnect(func(context.Context)) })
+	if !ok || c.run.sub == nil || c.hooked == c.Session {
+		return
+	}
+	c.hooked = c.Session
+	session, first := c.Session, true
+	s.OnConnect(func(context.Context) {
+		c.mu.Lock()
+		r := c.run
+		// The first call is about the connection that there is.
+		if first || r == nil || c.hooked != session {
+			first, r = false, nil
+		}
+		c.mu.Unlock()
+		if r != nil {
+			r.reconnected()
+		}
+	})
 }
 
 func (c *Crawler) stop() {
@@ -192,27 +233,39 @@ func (c *Crawler) newRun() (*run, error) {
 		return nil, errNoContact
 	}
 	r := &run{
-		session:     c.Session,
 		consent:     c.Consent,
 		exclude:     c.Exclude,
+		store:       c.Store,
 		clock:       c.Clock,
 		interval:    or(c.Interval, DefaultInterval),
 		timeout:     or(c.VisitTimeout, DefaultVisitTimeout),
 		giveUp:      or(c.GiveUp, DefaultGiveUp),
+		patience:    or(c.Farewell, DefaultFarewell),
 		concurrency: or(c.Concurrency, DefaultConcurrency),
 		once:        c.Once,
 		wake:        make(chan struct{}, 1),
 		ready:       make(chan struct{}, 1),
+		save:        make(chan struct{}, 1),
 		visits:      make(map[Outcome]uint64),
+		failures:    make(map[Failure]uint64),
+		quarantined: make(map[Reason]uint64),
+		reports:     make(map[xep.Name]*graph.Report),
+		feeds:       feeds{byNode: make(map[feedKey]*feed)},
 		frontier:    newFrontier(or(c.MaxDomains, DefaultMaxDomains), c.Seed),
 	}
+	r.poll = or(c.Poll, pollIntervals*r.interval)
 	if r.clock == nil {
 		r.clock = systemClock{}
 	}
 	if r.consent == nil {
 		r.consent = &optin.Checker{Session: c.Session, NamedTTL: 2 * r.interval, MaxEntries: or(c.MaxDomains, DefaultMaxDomains), Now: r.clock.Now}
 	}
-	r.pacer = newPacer(r.clock, or(c.Spacing, DefaultSpacing))
+	r.pacer = newPacer(r.clock, or(c.Spacing, DefaultSpacing), or(c.Rate, DefaultRate))
+	r.session = r.pacer.paced(c.Session)
+	if c.sub != nil && !c.NoSubscriptions && !c.Once {
+		r.sub = c.sub
+		r.sub.Session, r.sub.MaxSubscriptions = r.session, or(c.MaxDomains, DefaultMaxDomains)
+	}
 	var err error
 	if r.self, err = c.selfNames(); err != nil {
 		return nil, err
@@ -257,7 +310,7 @@ func (c *Crawler) selfNames() (map[xep.Name]bool, error) {
 	return self, nil
 }
 
-func or[T int | time.Duration](v, fallback T) T {
+func or[T int | float64 | time.Duration](v, fallback T) T {
 	if v == 0 {
 		return fallback
 	}

@@ -25,9 +25,10 @@ const (
 	ConsentGiven
 	// ConsentLost is a domain that may no longer be named.
 	ConsentLost
-	// VisitFailed is a visit that brought no answer, or no usable report of a domain that has one.
+	// VisitFailed is a visit that brought no answer, or a visit or an event that brought no usable report.
 	VisitFailed
-	// DomainGone is a domain that was silent for so long that it is given up.
+	// DomainGone is a domain that was silent for so long that it is given up:
+	// it is forgotten, or asked hardly ever while reports still name it.
 	DomainGone
 )
 
@@ -69,6 +70,8 @@ type Event struct {
 	// Err is why a visit failed, for a VisitFailed or DomainGone event.
 	Err error
 	// Visit is the visit behind the event, with its trace.
+	// For what was pushed it holds what the event said, and it is nil where neither a visit nor an item is behind the event,
+	// as for what comes from the store.
 	Visit *Result
 }
 

@@ -6,43 +6,65 @@ import (
 	"math/rand/v2"
 	"time"
 
-	"mellium.im/xmpp/jid"
-
 	"github.com/xmppgraph/xmppgraph/xep"
+)
+
+// place is where an entry is.
+type place uint8
+
+const (
+	placeQueued place = iota // waits to be due
+	placeReady               // is due
+	placeFlight              // is being visited
+	placeDone                // is left alone for the rest of a single round
 )
 
 // entry is what the crawler remembers of one domain.
 type entry struct {
 	name xep.Name
-	// due is when the next visit may begin; heap is the place in the queue, -1 while a visit is in flight.
-	due  time.Time
-	heap int
+	// due is when the next visit may begin, heap the index in the queue while the entry is there.
+	due   time.Time
+	heap  int
+	place place
 	// seed keeps an entry for good.
 	seed bool
-	// again asks for another visit as soon as the one in flight ends.
-	again bool
-	// added, answered and mentioned are when the domain was first heard of, last answered, and last named by an accepted report.
-	added, answered, mentioned time.Time
-	// failures counts the visits without an answer since the last one with.
+	// again is when to visit again at the latest, where that was asked for while a visit is in flight.
+	again time.Time
+	// added, visitedAt, answered and mentioned are when the domain was first heard of, last asked, last answered,
+	// and last named by an accepted report.
+	added, visitedAt, answered, mentioned time.Time
+	// failures counts the visits without an answer since the last one with, and gone tells that the domain was given up for them.
 	failures int
+	gone     bool
 	// until is the end of the domain's own verdict, zero if it may not be named.
 	until time.Time
-	// visited, advertised, service and node are what the last answer said, which decides on claims in other payloads.
-	visited, advertised bool
-	service             jid.JID
-	node                string
-	// reported tells that a report of the domain stands, and hash is that of its payload.
-	reported bool
+	// visited and advertised are what the last answer said, and feed is where it says that the domain publishes,
+	// which decides on claims in other payloads. byDefault tells that it named no node.
+	visited, advertised, byDefault bool
+	feed                           *feed
+	// polled is when the node was last asked for its item and gave a final answer, zero where it should be asked anyway.
+	polled time.Time
+	// heard counts the events of the node, so that a visit can tell whether it was overtaken.
+	heard uint32
+	// reported is when the report that stands came, zero if none stands; hash is that of its payload.
+	reported time.Time
 	hash     [sha256.Size]byte
+	// dirty tells that the store does not know the latest.
+	dirty bool
 }
+
+func (e *entry) stands() bool { return !e.reported.IsZero() }
 
 // frontier is the set of known domains and the order in which they are due.
 // It does not lock and does not know the time: the crawler does both.
 type frontier struct {
 	entries map[xep.Name]*entry
 	queue   dueQueue
-	limit   int
-	rng     *rand.Rand
+	// ready are the entries that are due, in the order in which they became so.
+	// They are kept apart so that their number is known without a count.
+	ready fifo
+	limit int
+	rng   *rand.Rand
 	// inFlight counts the entries that were taken and not yet put back.
 	inFlight int
 }
@@ -61,49 +83,78 @@ func (f *frontier) add(name xep.Name, now time.Time) (e *entry, isNew bool) {
 	if e, ok := f.entries[name]; ok {
 		return e, false
 	}
-	if len(f.entries) >= f.limit {
+	e = &entry{name: name, due: now, added: now}
+	if !f.insert(e) {
 		return nil, false
 	}
-	e = &entry{name: name, due: now, added: now, heap: -1}
-	f.entries[name] = e
-	heap.Push(&f.queue, e)
 	return e, true
 }
 
-// hasten makes a domain due now.
-func (f *frontier) hasten(e *entry, now time.Time) {
-	if e.heap < 0 {
-		e.again = true
-		return
+// insert makes an entry known that is due whenever it says.
+func (f *frontier) insert(e *entry) bool {
+	if len(f.entries) >= f.limit {
+		return false
 	}
-	if e.due.After(now) {
-		e.due = now
-		heap.Fix(&f.queue, e.heap)
+	f.entries[e.name] = e
+	heap.Push(&f.queue, e)
+	return true
+}
+
+// hasten makes a domain due at that time, if it is not earlier anyway.
+func (f *frontier) hasten(e *entry, at time.Time) {
+	switch e.place {
+	case placeFlight:
+		if e.again.IsZero() || at.Before(e.again) {
+			e.again = at
+		}
+	case placeQueued:
+		if e.due.After(at) {
+			e.due = at
+			heap.Fix(&f.queue, e.heap)
+		}
+	}
+}
+
+// due returns how many entries wait for a visit.
+func (f *frontier) due(now time.Time) int {
+	f.promote(now)
+	return f.ready.len()
+}
+
+// promote moves what has become due.
+func (f *frontier) promote(now time.Time) {
+	for len(f.queue) > 0 && !f.queue[0].due.After(now) {
+		e := heap.Pop(&f.queue).(*entry)
+		e.place = placeReady
+		f.ready.push(e)
 	}
 }
 
 // take returns the entry that has been due the longest.
 // Without one it returns how long to wait for the next, or a negative duration where nothing is queued.
 func (f *frontier) take(now time.Time) (*entry, time.Duration) {
+	f.promote(now)
+	if e := f.ready.pop(); e != nil {
+		e.place = placeFlight
+		f.inFlight++
+		return e, 0
+	}
 	if len(f.queue) == 0 {
 		return nil, -1
 	}
-	e := f.queue[0]
-	if wait := e.due.Sub(now); wait > 0 {
-		return nil, wait
-	}
-	heap.Pop(&f.queue)
-	f.inFlight++
-	return e, 0
+	return nil, f.queue[0].due.Sub(now)
 }
 
 // put returns an entry after its visit, due after roughly d.
 func (f *frontier) put(e *entry, now time.Time, d time.Duration) {
 	f.inFlight--
-	if e.again {
-		e.again, d = false, 0
-	}
 	e.due = now.Add(f.jitter(d))
+	if !e.again.IsZero() {
+		if e.again.Before(e.due) {
+			e.due = e.again
+		}
+		e.again = time.Time{}
+	}
 	if e.until.After(now) && e.due.After(e.until) {
 		// Whatever the back-off: a name deserves to be asked for once more when it lapses, and its loss to be told then.
 		e.due = e.until
@@ -112,11 +163,14 @@ func (f *frontier) put(e *entry, now time.Time, d time.Duration) {
 }
 
 // finish leaves an entry unvisited for the rest of a single round.
-func (f *frontier) finish() { f.inFlight-- }
+func (f *frontier) finish(e *entry) {
+	f.inFlight--
+	e.place = placeDone
+}
 
 // drop forgets an entry after its visit.
 func (f *frontier) drop(e *entry) {
-	f.inFlight--
+	f.finish(e)
 	delete(f.entries, e.name)
 }
 
@@ -129,8 +183,38 @@ func (f *frontier) jitter(d time.Duration) time.Duration {
 	return d - time.Duration(f.rng.Int64N(int64(d)/5+1))
 }
 
+// within returns a moment between now and d later.
+func (f *frontier) within(now time.Time, d time.Duration) time.Time {
+	return now.Add(time.Duration(f.rng.Int64N(int64(max(d, 0)) + 1)))
+}
+
 // idle tells that nothing is in flight and nothing will be due.
-func (f *frontier) idle() bool { return f.inFlight == 0 && len(f.queue) == 0 }
+func (f *frontier) idle() bool { return f.inFlight == 0 && len(f.queue) == 0 && f.ready.len() == 0 }
+
+// fifo is a queue whose room is used again.
+type fifo struct {
+	entries []*entry
+	head    int
+}
+
+func (q *fifo) len() int { return len(q.entries) - q.head }
+
+func (q *fifo) push(e *entry) { q.entries = append(q.entries, e) }
+
+func (q *fifo) pop() *entry {
+	if q.len() == 0 {
+		return nil
+	}
+	e := q.entries[q.head]
+	q.entries[q.head] = nil
+	q.head++
+	if 2*q.head >= len(q.entries) {
+		rest := copy(q.entries, q.entries[q.head:])
+		clear(q.entries[rest:])
+		q.entries, q.head = q.entries[:rest], 0
+	}
+	return e
+}
 
 // dueQueue orders entries by due, and by name among equals so that a seeded crawl repeats itself.
 type dueQueue []*entry
@@ -152,7 +236,7 @@ func (q dueQueue) Swap(i, j int) {
 // Push implements heap.Interface.
 func (q *dueQueue) Push(x any) {
 	e := x.(*entry)
-	e.heap = len(*q)
+	e.heap, e.place = len(*q), placeQueued
 	*q = append(*q, e)
 }
 
@@ -162,6 +246,5 @@ func (q *dueQueue) Pop() any {
 	e := (*q)[last]
 	(*q)[last] = nil
 	*q = (*q)[:last]
-	e.heap = -1
 	return e
 }

@@ -11,23 +11,35 @@ import (
 	"mellium.im/xmpp/stanza"
 	"mellium.im/xmpp/version"
 
+	"github.com/xmppgraph/xmppgraph/pubsub"
 	"github.com/xmppgraph/xmppgraph/xep"
 )
 
 // modulePath is by whose name the build knows this library.
 const modulePath = "github.com/xmppgraph/xmppgraph"
 
-// Handle returns an option that lets those who are asked find out who asks:
+// Handle returns an option that receives the events of the nodes to which the crawler subscribes, as [pubsub.Handle] does,
+// and that lets those who are asked find out who asks:
 // an identity, the crawler's contact in the form of XEP-0157, and a software version (XEP-0092).
 //
-// It answers the version itself and leaves the answer to disco#info to [github.com/xmppgraph/xmppgraph/optin.Handle],
+// A server delivers events to the bare address of a client only while that is available: send presence after each connection.
+// Components need none.
+//
+// Handle answers the version itself and leaves the answer to disco#info to [github.com/xmppgraph/xmppgraph/optin.Handle],
 // which asks all handlers what they have to say:
 //
 //	m := mux.New(component.NSAccept, c.Handle(), optin.Handle())
 //
 // The crawler's contact must be set before, and its session can be set after.
 func (c *Crawler) Handle() mux.Option {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.sub == nil {
+		c.sub = new(pubsub.Subscriber)
+	}
+	sub := c.sub
 	return func(m *mux.ServeMux) {
+		pubsub.Handle(sub)(m)
 		h := identity{contact: c.Contact}
 		mux.IQ(stanza.GetIQ, xml.Name{Space: version.NS, Local: "query"}, h)(m)
 	}

@@ -21,38 +21,72 @@ const maxPaceWait = 15 * time.Second
 // errBusy is a host that so many visits want to ask that this one had better come back later.
 var errBusy = errors.New("too many questions wait for the same host")
 
-// pacer spaces the questions that go to one host.
+// pacer spaces the questions that go to one host, and all of them.
 type pacer struct {
 	clock   Clock
 	spacing time.Duration
+	// every is the time between two questions to anybody, 0 for none.
+	every time.Duration
 	// limiter bounds what is in flight on a session that does not do so itself.
 	limiter *roundtrip.Limiter
 
 	mu    sync.Mutex
 	free  map[string]time.Time // when the next question may go
 	sweep int                  // how large free may grow before what is past is thrown away
+	total time.Time            // when the next question to anybody may go
 }
 
-func newPacer(clock Clock, spacing time.Duration) *pacer {
-	return &pacer{
+// newPacer returns a pacer; rate is the number of questions per second, without a limit if it is not positive.
+func newPacer(clock Clock, spacing time.Duration, rate float64) *pacer {
+	p := &pacer{
 		clock:   clock,
 		spacing: spacing,
 		limiter: roundtrip.NewLimiter(0, 0),
 		free:    make(map[string]time.Time),
 		sweep:   1024,
 	}
+	if rate > 0 {
+		p.every = time.Duration(float64(time.Second) / rate)
+	}
+	return p
+}
+
+// turn is when the next question of one visit may go.
+type turn struct{ next time.Time }
+
+type turnKey struct{}
+
+// withTurn makes all that is asked under a context share one spacing.
+func withTurn(ctx context.Context) context.Context {
+	return context.WithValue(ctx, turnKey{}, new(turn))
 }
 
 // wait returns when a question may go to a host, which it then counts as asked.
-func (p *pacer) wait(ctx context.Context, host string, visit *time.Time) error {
-	if p.spacing <= 0 {
+func (p *pacer) wait(ctx context.Context, host string) error {
+	t, ok := ctx.Value(turnKey{}).(*turn)
+	if !ok {
+		t = new(turn)
+	}
+	if p.spacing > 0 {
+		delay, err := p.reserve(host, t)
+		if err != nil {
+			return err
+		}
+		if err := p.sleep(ctx, delay); err != nil {
+			return err
+		}
+	}
+	if p.every > 0 {
+		return p.sleep(ctx, p.reserveAny())
+	}
+	return ctx.Err()
+}
+
+func (p *pacer) sleep(ctx context.Context, d time.Duration) error {
+	if d <= 0 {
 		return ctx.Err()
 	}
-	delay, err := p.reserve(host, visit)
-	if err != nil || delay <= 0 {
-		return errors.Join(err, ctx.Err())
-	}
-	c, stop := p.clock.After(delay)
+	c, stop := p.clock.After(d)
 	defer stop()
 	select {
 	case <-c:
@@ -63,23 +97,37 @@ func (p *pacer) wait(ctx context.Context, host string, visit *time.Time) error {
 }
 
 // reserve takes the next free moment of both the host and the visit, so that the several hosts of one domain share its spacing.
-func (p *pacer) reserve(host string, visit *time.Time) (time.Duration, error) {
+func (p *pacer) reserve(host string, t *turn) (time.Duration, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := p.clock.Now()
 	at := now
-	for _, t := range []time.Time{p.free[host], *visit} {
-		if t.After(at) {
-			at = t
+	for _, free := range []time.Time{p.free[host], t.next} {
+		if free.After(at) {
+			at = free
 		}
 	}
 	if at.Sub(now) > maxPaceWait+p.spacing {
 		return 0, errBusy
 	}
 	p.free[host] = at.Add(p.spacing)
-	*visit = at.Add(p.spacing)
+	t.next = at.Add(p.spacing)
 	p.forget(now)
 	return at.Sub(now), nil
+}
+
+// reserveAny takes the next free moment of all hosts.
+// After a pause a few questions may go at once, so that what was not sent is not lost for good.
+func (p *pacer) reserveAny() time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := p.clock.Now()
+	if earliest := now.Add(-time.Second / 4); p.total.Before(earliest) {
+		p.total = earliest
+	}
+	at := p.total
+	p.total = at.Add(p.every)
+	return at.Sub(now)
 }
 
 // forget throws away hosts whose turn is past, whenever their number has doubled.
@@ -95,7 +143,7 @@ func (p *pacer) forget(now time.Time) {
 	p.sweep = max(1024, 2*len(p.free))
 }
 
-// paced returns a session for one visit, whose questions wait for their turn.
+// paced returns a session whose questions wait for their turn.
 // It keeps the reply lane exactly where s has one, as that is found by type assertion.
 func (p *pacer) paced(s Session) Session {
 	ps := &pacedSession{session: s, pacer: p}
@@ -105,11 +153,10 @@ func (p *pacer) paced(s Session) Session {
 	return ps
 }
 
-// pacedSession is used by one visit, which asks one question at a time.
+// pacedSession is shared by all visits, whose contexts tell them apart.
 type pacedSession struct {
 	session Session
 	pacer   *pacer
-	next    time.Time
 }
 
 // SendIQElement implements Session.
@@ -118,14 +165,24 @@ func (s *pacedSession) SendIQElement(ctx context.Context, payload xml.TokenReade
 }
 
 // AcquireIQ implements [roundtrip.Limited], because what is waited for there is not counted as the time of an answer.
+//
+// A visit whose time ends there was held up by us: the error says so, and the domain is not blamed.
 func (s *pacedSession) AcquireIQ(ctx context.Context, to jid.JID) (release func(), err error) {
-	if err := s.pacer.wait(ctx, to.Domainpart(), &s.next); err != nil {
-		return nil, err
+	err = s.pacer.wait(ctx, to.Domainpart())
+	if err == nil {
+		release, err = s.limited().AcquireIQ(ctx, to)
 	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = errBusy
+	}
+	return release, err
+}
+
+func (s *pacedSession) limited() roundtrip.Limited {
 	if l, ok := s.session.(roundtrip.Limited); ok {
-		return l.AcquireIQ(ctx, to)
+		return l
 	}
-	return s.pacer.limiter.AcquireIQ(ctx, to)
+	return s.pacer.limiter
 }
 
 // LocalAddr is the session's own address, zero where it does not tell.

@@ -2,12 +2,9 @@ package crawl
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"sync"
 	"time"
-
-	"mellium.im/xmpp/stanza"
 
 	"github.com/xmppgraph/xmppgraph/graph"
 	"github.com/xmppgraph/xmppgraph/internal/roundtrip"
@@ -22,24 +19,39 @@ type run struct {
 	consent     *optin.Checker
 	exclude     func(xep.Name) bool
 	self        map[xep.Name]bool
+	sub         *pubsub.Subscriber // nil where there are no subscriptions
+	store       Store              // nil where nothing is kept
 	clock       Clock
 	pacer       *pacer
 	interval    time.Duration
+	poll        time.Duration
 	timeout     time.Duration
 	giveUp      time.Duration
+	patience    time.Duration
 	concurrency int
 	once        bool
 
 	// wake tells the dispatcher that the frontier changed.
 	wake chan struct{}
-
-	mu       sync.Mutex
-	frontier *frontier
-	visits   map[Outcome]uint64
-	outbox   []batch
-
 	// ready tells the loop over the events that there are some.
 	ready chan struct{}
+	// save tells the saver that there is something to save at once.
+	save chan struct{}
+
+	mu          sync.Mutex
+	frontier    *frontier
+	feeds       feeds
+	outbox      []batch
+	visits      map[Outcome]uint64
+	failures    map[Failure]uint64
+	quarantined map[Reason]uint64
+	pushes      uint64
+
+	// What the store does not know yet: entries, the reports of some of them, and those that were forgotten.
+	dirty   []*entry
+	reports map[xep.Name]*graph.Report
+	gone    []xep.Name
+	saveErr error
 }
 
 // batch is the events of one visit, which waits until they are delivered.
@@ -48,8 +60,8 @@ type batch struct {
 	delivered chan struct{}
 }
 
-// tell queues events in the order of the calls.
-// The queue is bounded because a visit waits for its batch, and so are the visits at a time.
+// tell queues events in the order of the calls. The caller holds the lock.
+// The queue is bounded because whoever tells waits until the batch is delivered, and so are the visits at a time.
 func (r *run) tell(events []Event) <-chan struct{} {
 	b := batch{events: events, delivered: make(chan struct{})}
 	r.outbox = append(r.outbox, b)
@@ -82,6 +94,26 @@ func (r *run) deliver(ctx context.Context, done <-chan struct{}, yield func(Even
 	}
 }
 
+// work does everything that a run does in the background, and returns once all of it has ended.
+func (r *run) work(ctx context.Context) error {
+	if err := r.restore(ctx); err != nil {
+		return err
+	}
+	var others sync.WaitGroup
+	ctx, cancel := context.WithCancel(ctx)
+	if r.sub != nil {
+		others.Go(func() { r.listen(ctx) })
+	}
+	if r.store != nil {
+		others.Go(func() { r.keepSaving(ctx) })
+	}
+	r.dispatch(ctx)
+	cancel()
+	others.Wait()
+	r.farewell()
+	return r.lastSave()
+}
+
 // dispatch starts a visit for every entry that is due, and returns after all of them.
 func (r *run) dispatch(ctx context.Context) {
 	var visits sync.WaitGroup
@@ -107,8 +139,12 @@ func (r *run) dispatch(ctx context.Context) {
 // next waits for an entry to be due, and returns nil at the end.
 func (r *run) next(ctx context.Context) *entry {
 	for ctx.Err() == nil {
+		var e *entry
+		wait := time.Duration(-1)
 		r.mu.Lock()
-		e, wait := r.frontier.take(r.clock.Now())
+		if len(r.dirty) < maxUnsaved {
+			e, wait = r.frontier.take(r.clock.Now())
+		}
 		idle := r.once && r.frontier.idle()
 		r.mu.Unlock()
 		if e != nil {
@@ -137,33 +173,68 @@ func (r *run) sleep(ctx context.Context, d time.Duration) {
 	}
 }
 
+// call is one visit of an entry.
+type call struct {
+	*teller
+	// known is where the domain publishes, where a live subscription makes it needless to look closer.
+	known *pubsub.Location
+	// heard is the entry's when the visit began.
+	heard uint32
+	// learned tells that the run knows already what the domain's own answer says.
+	learned bool
+}
+
 // visit reads a domain, has the events delivered, and puts the domain back.
 // That order keeps a domain's next visit behind the events of its last one.
 func (r *run) visit(ctx context.Context, e *entry) {
-	res := r.read(ctx, e)
-	after := func() { r.frontier.put(e, r.clock.Now(), min(r.interval, time.Minute)) }
-	if res != nil {
-		var delivered <-chan struct{}
-		r.change(func() { after, delivered = r.conclude(e, res) })
-		select {
-		case <-delivered:
-		case <-ctx.Done():
-		}
+	c := r.begin(e)
+	after := func() { r.putBack(e, min(r.interval, time.Minute)) }
+	var delivered <-chan struct{}
+	if r.excluded(e.name) {
+		r.change(func() { after, delivered = r.expel(c) })
+	} else {
+		res := r.read(ctx, c)
+		r.change(func() {
+			if res != nil {
+				after = r.conclude(c, res)
+			}
+			delivered = r.tell(c.events)
+		})
+	}
+	select {
+	case <-delivered:
+	case <-ctx.Done():
 	}
 	r.change(after)
+	r.quit(ctx)
+}
+
+// begin makes a visit.
+func (r *run) begin(e *entry) *call {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	now := r.clock.Now()
+	e.visitedAt = now
+	c := &call{teller: &teller{at: now, entry: e}, heard: e.heard}
+	if f := e.feed; f != nil && f.live && now.Before(e.polled.Add(r.poll)) {
+		c.known = &pubsub.Location{Domain: e.name, Default: e.byDefault, Service: f.service, Node: f.node}
+	}
+	return c
 }
 
 // read visits a domain, and returns nil where that says nothing about the domain.
-func (r *run) read(ctx context.Context, e *entry) *Result {
-	vctx, cancel := context.WithTimeout(ctx, r.timeout)
+func (r *run) read(ctx context.Context, c *call) *Result {
+	vctx, cancel := context.WithTimeout(withTurn(ctx), r.timeout)
 	defer cancel()
 	v := &Visitor{
-		Session: r.pacer.paced(r.session),
+		Session: r.session,
 		Consent: r.consent,
-		Self:    func(n xep.Name) bool { return r.self[n] },
+		Self:    r.own,
 		Now:     r.clock.Now,
+		known:   c.known,
+		attend:  func(res *Result) (bool, error) { return r.attend(vctx, c, res) },
 	}
-	res := v.Visit(vctx, e.name)
+	res := v.Visit(vctx, c.entry.name)
 	if ctx.Err() != nil || notTheirFault(res.Err) {
 		return nil
 	}
@@ -190,149 +261,6 @@ func notTheirFault(err error) bool {
 	return errors.Is(err, roundtrip.ErrDisconnected) || errors.Is(err, errBusy)
 }
 
-// conclude learns from a visit and queues what there is to tell, all under one lock:
-// the order of events is thereby the order of what was known, and a lost consent can't be undone by an older report.
-func (r *run) conclude(e *entry, res *Result) (after func(), delivered <-chan struct{}) {
-	r.visits[res.Outcome]++
-	now := r.clock.Now()
-	t := &teller{at: now, entry: e, res: res}
-	r.learn(e, res, now, t)
-	r.report(e, res, now, t)
-	after = r.fate(e, res, now, t)
-	return after, r.tell(t.events)
-}
-
-// learn updates what is known of the domain itself.
-func (r *run) learn(e *entry, res *Result, now time.Time, t *teller) {
-	before := e.until
-	e.until = time.Time{}
-	if res.Verdict.Named(now) {
-		e.until = res.Verdict.Until()
-	}
-	switch {
-	case e.until.After(before):
-		t.tell(Event{Kind: ConsentGiven})
-	case e.until.IsZero() && !before.IsZero():
-		e.reported = false
-		t.tell(Event{Kind: ConsentLost})
-	}
-	if res.Outcome == OutcomeUnreachable {
-		e.failures++
-		return
-	}
-	e.failures, e.answered, e.visited = 0, now, true
-	e.advertised = res.Location.Advertised
-	e.service, e.node = res.Location.Service, res.Location.Node
-}
-
-// report takes in what the domain says.
-func (r *run) report(e *entry, res *Result, now time.Time, t *teller) {
-	switch {
-	case res.Outcome == OutcomeReport:
-		for i, p := range res.Report.Peers {
-			res.Report.Peers[i].Until = r.until(p.Name)
-		}
-		kind := ReportAccepted
-		hash := sha256.Sum256(res.Item.Raw)
-		if e.reported && e.hash == hash {
-			kind = ReportUnchanged
-		}
-		e.reported, e.hash = true, hash
-		t.tell(Event{Kind: kind, Report: res.Report})
-	case res.Outcome == OutcomeSilent && e.reported && withdrawn(res.Err):
-		e.reported = false
-		t.tell(Event{Kind: ReportWithdrawn, Report: &graph.Report{Domain: e.name, At: now, Until: e.until}})
-	case res.Err != nil && res.Outcome != OutcomeUnnamed && !withdrawn(res.Err):
-		t.tell(Event{Kind: VisitFailed, Err: res.Err})
-	}
-	for _, n := range res.Neighbours {
-		r.mention(n, now)
-	}
-	if bad := r.judge(res); len(bad) > 0 {
-		t.tell(Event{Kind: ReportQuarantined, Quarantined: bad})
-	}
-}
-
-// withdrawn tells whether the answer says that there is no report, rather than that none could be had.
-func withdrawn(err error) bool {
-	return errors.Is(err, pubsub.ErrNoItem) || errors.Is(err, stanza.Error{Condition: stanza.ItemNotFound})
-}
-
-// mention puts a neighbour on the frontier.
-func (r *run) mention(n xep.Name, now time.Time) {
-	if r.excluded(n) {
-		return
-	}
-	if e, _ := r.frontier.add(n, now); e != nil {
-		e.mentioned = now
-	}
-}
-
-// judge decides on claims about other domains, as far as their own visits have told.
-// A claim about a domain whose own disco names this very node is no news: its own visit takes it in.
-func (r *run) judge(res *Result) []Quarantined {
-	var bad []Quarantined
-	for _, q := range res.Quarantined {
-		other, known := r.frontier.entries[q.Domain]
-		switch {
-		case q.Reason != ReasonUnverified:
-		case r.excluded(q.Domain):
-			q.Reason = ReasonExcluded
-		case !known || !other.visited:
-		case !other.advertised:
-			q.Reason = ReasonNotAdvertised
-		case !sameNode(other.service, other.node, res.Location.Service, res.Location.Node):
-			q.Reason = ReasonElsewhere
-		default:
-			continue
-		}
-		bad = append(bad, q)
-	}
-	return bad
-}
-
-// fate decides whether and when the domain is visited again; the returned function sees to it.
-func (r *run) fate(e *entry, res *Result, now time.Time, t *teller) func() {
-	last := e.added
-	if e.answered.After(last) {
-		last = e.answered
-	}
-	drop := func() { r.frontier.drop(e) }
-	switch {
-	case r.once:
-		return r.frontier.finish
-	case e.seed:
-	case e.failures > 0 && now.Sub(last) >= r.giveUp:
-		t.tell(Event{Kind: DomainGone, Err: res.Err})
-		return drop
-	case e.until.IsZero() && now.Sub(e.mentioned) > r.giveUp:
-		// Nobody names it any more and it does not ask to be named: there is no reason to ask it.
-		return drop
-	}
-	return func() { r.frontier.put(e, r.clock.Now(), r.pause(e, res.Err)) }
-}
-
-// pause is the most time until the next visit: the interval, doubled with every failure, and again for a host that asks for patience.
-func (r *run) pause(e *entry, err error) time.Duration {
-	d := r.interval
-	for n := 1; n < e.failures && d < maxBackoff; n++ {
-		d *= 2
-	}
-	var se stanza.Error
-	if errors.As(err, &se) && (se.Type == stanza.Wait || se.Condition == stanza.PolicyViolation) {
-		d *= 2
-	}
-	return max(r.interval, min(d, maxBackoff))
-}
-
-// until is when the verdict of a peer ends, zero if it has none.
-func (r *run) until(n xep.Name) time.Time {
-	if e, ok := r.frontier.entries[n]; ok && !r.excluded(n) {
-		return e.until
-	}
-	return time.Time{}
-}
-
 func (r *run) excluded(n xep.Name) bool {
 	return r.self[n] || r.exclude != nil && r.exclude(n)
 }
@@ -350,26 +278,12 @@ func (r *run) submit(name xep.Name) error {
 		return errFull
 	}
 	e.mentioned = now
+	r.touch(e)
 	if !isNew {
+		e.polled = time.Time{}
 		r.frontier.hasten(e, now)
 	}
 	return nil
-}
-
-func (r *run) stats() Stats {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	s := Stats{Known: len(r.frontier.entries), InFlight: r.frontier.inFlight, Visits: make(map[Outcome]uint64)}
-	now := r.clock.Now()
-	for _, e := range r.frontier.queue {
-		if !e.due.After(now) {
-			s.Due++
-		}
-	}
-	for o, n := range r.visits {
-		s.Visits[o] = n
-	}
-	return s
 }
 
 // teller collects the events of one visit.

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"mellium.im/xmlstream"
-	"mellium.im/xmpp/jid"
 	"mellium.im/xmpp/stanza"
 
 	"github.com/xmppgraph/xmppgraph/graph"
@@ -36,6 +35,9 @@ const (
 	OutcomeSilent
 	// OutcomeReport is a domain that opts in and reports.
 	OutcomeReport
+	// OutcomeSubscribed is a domain that opts in and whose reports come as events, so that the item was not fetched or can't be.
+	// Only a [Crawler] has it.
+	OutcomeSubscribed
 )
 
 // String returns the outcome in a word.
@@ -49,6 +51,8 @@ func (o Outcome) String() string {
 		return "silent"
 	case OutcomeReport:
 		return "report"
+	case OutcomeSubscribed:
+		return "subscribed"
 	}
 	return fmt.Sprintf("outcome(%d)", uint8(o))
 }
@@ -61,6 +65,7 @@ const (
 	StepName    = "name"    // the name is a domain name
 	StepVerdict = "verdict" // whether the domain may be named
 	StepBind    = "bind"    // what the payload may say in the name of the domain
+	StepEvent   = "event"   // the item, as it came by a subscription
 )
 
 // Result is everything that one visit found out.
@@ -119,6 +124,11 @@ type Visitor struct {
 	Now func() time.Time
 	// OnStep is told of every step when it ends, nil means that nobody is.
 	OnStep func(pubsub.Step)
+
+	// known is where the domain publishes, as far as that is known and need not be found out again.
+	known *pubsub.Location
+	// attend decides whether to fetch the item of a node that was located, nil means always.
+	attend func(*Result) (fetch bool, err error)
 }
 
 // Visit reads one domain: its disco#info, and with the feature in it the verdict, the node, the item, and what of the item counts.
@@ -131,7 +141,7 @@ func (v *Visitor) Visit(ctx context.Context, domain xep.Name) *Result {
 }
 
 func (v *Visitor) visit(ctx context.Context, r *Result) {
-	loc, err := (&pubsub.Locator{Session: v.Session, Now: v.now, OnStep: v.OnStep}).Locate(ctx, r.Domain)
+	loc, err := (&pubsub.Locator{Session: v.Session, Now: v.now, OnStep: v.OnStep, Known: v.known}).Locate(ctx, r.Domain)
 	r.Location, r.Trace = loc, loc.Trace
 	r.Verdict = v.consent().Record(evidence(loc))
 	named := r.Verdict.Named(v.now())
@@ -146,11 +156,17 @@ func (v *Visitor) visit(ctx context.Context, r *Result) {
 	}
 	// A policy may name a domain that does not advertise the feature, but nothing binds a report to it.
 	r.Outcome = OutcomeSilent
-	if err == nil {
-		err = v.read(ctx, r)
+	fetch := true
+	if err == nil && v.attend != nil {
+		fetch, err = v.attend(r)
 	}
-	if r.Err = err; err == nil {
-		r.Outcome = OutcomeReport
+	switch {
+	case err != nil:
+		r.Err = err
+	case !fetch:
+		r.Outcome = OutcomeSubscribed
+	default:
+		v.read(ctx, r)
 	}
 }
 
@@ -164,27 +180,37 @@ func evidence(loc *pubsub.Location) optin.Evidence {
 }
 
 // read fetches the item and takes from it what the domain may say.
-func (v *Visitor) read(ctx context.Context, r *Result) error {
-	step := pubsub.Step{
-		Name:  pubsub.StepFetch,
+func (v *Visitor) read(ctx context.Context, r *Result) {
+	step := v.itemStep(pubsub.StepFetch, r)
+	item, err := pubsub.Fetch(ctx, v.Session, r.Location.Service, r.Location.Node)
+	step.Took = v.now().Sub(step.Start)
+	v.take(r, step, item, err, r.Verdict.Until())
+}
+
+func (v *Visitor) itemStep(name string, r *Result) pubsub.Step {
+	return pubsub.Step{
+		Name:  name,
 		Asked: fmt.Sprintf("item of node %q on %s", r.Location.Node, r.Location.Service),
 		Start: v.now(),
 	}
-	r.Item, step.Err = pubsub.Fetch(ctx, v.Session, r.Location.Service, r.Location.Node)
-	step.Took = v.now().Sub(step.Start)
-	if step.Err != nil {
-		step.Status, step.Got = pubsub.StatusFailed, step.Err.Error()
-	} else {
-		step.Got = fmt.Sprintf("item %q, %d bytes", cut(r.Item.ID), len(r.Item.Raw))
-	}
-	v.add(r, step)
-	if step.Err != nil {
-		return step.Err
-	}
-	return v.bind(r)
 }
 
-func (v *Visitor) bind(r *Result) error {
+// take ends the step that brought an item, and takes from the item what the domain may say.
+func (v *Visitor) take(r *Result, step pubsub.Step, item *pubsub.Item, err error, until time.Time) {
+	r.Item, r.Err, step.Err = item, err, err
+	if err != nil {
+		step.Status, step.Got = pubsub.StatusFailed, err.Error()
+		v.add(r, step)
+		return
+	}
+	step.Got = fmt.Sprintf("item %q, %d bytes", cut(item.ID), len(item.Raw))
+	v.add(r, step)
+	if r.Err = v.bind(r, until); r.Err == nil {
+		r.Outcome = OutcomeReport
+	}
+}
+
+func (v *Visitor) bind(r *Result, until time.Time) error {
 	b := bind(r.Item.Info, r.Domain, v.self)
 	r.Quarantined = b.claims
 	r.Neighbours = neighbours(b, r.Domain, v.self)
@@ -195,7 +221,7 @@ func (v *Visitor) bind(r *Result) error {
 	r.Report = &graph.Report{
 		Domain:  r.Domain,
 		At:      v.now(),
-		Until:   r.Verdict.Until(),
+		Until:   until,
 		Peers:   b.peers,
 		Unnamed: b.unnamed,
 		Users:   b.users,
@@ -253,8 +279,3 @@ func (v *Visitor) consent() *optin.Checker {
 }
 
 func (v *Visitor) self(n xep.Name) bool { return v.Self != nil && v.Self(n) }
-
-// sameNode tells whether two coordinates are the same node.
-func sameNode(service jid.JID, node string, other jid.JID, otherNode string) bool {
-	return node == otherNode && service.Equal(other)
-}

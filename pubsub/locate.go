@@ -65,6 +65,10 @@ type Locator struct {
 	Now func() time.Time
 	// OnStep is told of every step when it ends, nil means that nobody is.
 	OnStep func(Step)
+	// Known is where the domain was found to publish before, nil if that is not known.
+	// What it holds is not asked again: the service of the default node, and whether the node is a leaf.
+	// The domain itself is asked in any case, and believed.
+	Known *Location
 }
 
 // Locate asks domain whether it opts in and where it publishes (XEP-0485 §3).
@@ -112,12 +116,14 @@ func (f *finder) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if !named {
+	if !named && !f.fromKnown() {
 		if err := f.fromItems(ctx); err != nil {
 			return err
 		}
 	}
-	f.checkLeaf(ctx)
+	if k := f.Known; k == nil || k.Node != f.loc.Node || !k.Service.Equal(f.loc.Service) {
+		f.checkLeaf(ctx)
+	}
 	return nil
 }
 
@@ -170,6 +176,16 @@ func (f *finder) fromForm() (named bool, err error) {
 	f.loc.Service, f.loc.Node = uri.Service, strings.Clone(uri.Node)
 	f.note(StepForm, StatusOK, asked, uri.String())
 	return true, nil
+}
+
+// fromKnown takes the service of the default node from an earlier location.
+func (f *finder) fromKnown() bool {
+	k := f.Known
+	if k == nil || !k.Default || k.Node != xep.DefaultNode || k.Service.Equal(jid.JID{}) {
+		return false
+	}
+	f.loc.Service, f.loc.Node, f.loc.Leaf = k.Service, k.Node, k.Leaf
+	return true
 }
 
 // fromItems finds the first pubsub service among the domain's items.
