@@ -22,6 +22,7 @@ type forces struct {
 	homeY  []float64
 	known  []bool
 	edges  [][2]int32
+	lean   float64 // how much stronger gravity is from above and below
 	tree   tree
 	hit    collider
 }
@@ -29,7 +30,7 @@ type forces struct {
 func newForces(p *plan, ids []int, warm bool) *forces {
 	n := len(ids)
 	f := &forces{
-		p: p, ids: ids, warm: warm,
+		p: p, ids: ids, warm: warm, lean: p.o.Aspect,
 		x: make([]float64, n), y: make([]float64, n), vx: make([]float64, n), vy: make([]float64, n),
 		r: make([]float64, n), degree: make([]float64, n), known: make([]bool, n),
 	}
@@ -191,7 +192,7 @@ func (f *forces) repel(alpha float64) {
 
 // move lets the domains go where they are drawn to, with a weak pull to the middle so that none is lost.
 func (f *forces) move(alpha float64) {
-	aspect := f.p.o.Aspect
+	gx, gy := f.gravity()
 	size := 40 * math.Sqrt(float64(len(f.x)))
 	for i := range f.x {
 		if f.known[i] {
@@ -199,12 +200,21 @@ func (f *forces) move(alpha float64) {
 			f.vx[i] += (f.homeX[i] - f.x[i]) * 0.5
 			f.vy[i] += (f.homeY[i] - f.y[i]) * 0.5
 		} else {
-			f.vx[i] -= 0.045 / math.Sqrt(aspect) * alpha * f.x[i]
-			f.vy[i] -= 0.045 * math.Sqrt(aspect) * aspect * alpha * f.y[i]
+			f.vx[i] -= gx * alpha * f.x[i]
+			f.vy[i] -= gy * alpha * f.y[i]
 		}
 		f.vx[i], f.vy[i] = clamp(f.vx[i]*0.6, size), clamp(f.vy[i]*0.6, size)
 		f.x[i], f.y[i] = f.x[i]+f.vx[i], f.y[i]+f.vy[i]
 	}
+}
+
+// gravity pulls more in the direction in which the picture is too long for the shape that it should have.
+func (f *forces) gravity() (gx, gy float64) {
+	const strength = 0.05
+	x0, y0, x1, y1 := f.bounds()
+	now := (x1 - x0) / math.Max(y1-y0, 1)
+	f.lean = max(0.1, min(10, f.lean*math.Pow(f.p.o.Aspect/now, 0.15)))
+	return strength / f.lean, strength * f.lean
 }
 
 // clamp bounds a speed, and turns what isn't a number into standing still.
@@ -217,15 +227,21 @@ func clamp(v, most float64) float64 {
 
 // centre moves the middle of the rectangle round the part to the origin.
 func (f *forces) centre() {
-	x0, y0, x1, y1 := math.Inf(1), math.Inf(1), math.Inf(-1), math.Inf(-1)
-	for i := range f.x {
-		x0, x1 = math.Min(x0, f.x[i]-f.r[i]), math.Max(x1, f.x[i]+f.r[i])
-		y0, y1 = math.Min(y0, f.y[i]-f.r[i]), math.Max(y1, f.y[i]+f.r[i])
-	}
+	x0, y0, x1, y1 := f.bounds()
 	for i := range f.x {
 		f.x[i] -= (x0 + x1) / 2
 		f.y[i] -= (y0 + y1) / 2
 	}
+}
+
+// bounds is the rectangle round the discs.
+func (f *forces) bounds() (x0, y0, x1, y1 float64) {
+	x0, y0, x1, y1 = math.Inf(1), math.Inf(1), math.Inf(-1), math.Inf(-1)
+	for i := range f.x {
+		x0, x1 = math.Min(x0, f.x[i]-f.r[i]), math.Max(x1, f.x[i]+f.r[i])
+		y0, y1 = math.Min(y0, f.y[i]-f.r[i]), math.Max(y1, f.y[i]+f.r[i])
+	}
+	return x0, y0, x1, y1
 }
 
 func (f *forces) store() {
