@@ -57,6 +57,7 @@ type Checker struct {
 	mu      sync.Mutex
 	entries map[xep.Name]*entry
 	slots   chan struct{}
+	losses  map[chan struct{}]struct{}
 }
 
 // entry is what is known of a domain.
@@ -148,6 +149,35 @@ func (c *Checker) Forget(name xep.Name) {
 	}
 }
 
+// Losses returns a channel that receives something after domains have lost their consent, until stop is called.
+//
+// That is for those who have published names and must take them back at once.
+// It tells of answers, whoever asked; that a verdict lapses can be foreseen by its [Verdict.Until].
+func (c *Checker) Losses() (losses <-chan struct{}, stop func()) {
+	ch := make(chan struct{}, 1)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.losses == nil {
+		c.losses = make(map[chan struct{}]struct{})
+	}
+	c.losses[ch] = struct{}{}
+	return ch, func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		delete(c.losses, ch)
+	}
+}
+
+// lost tells those who asked for it. Who has not looked yet since the last time is told once. The lock is held.
+func (c *Checker) lost() {
+	for ch := range c.losses {
+		select {
+		case ch <- struct{}{}:
+		default:
+		}
+	}
+}
+
 // join returns the verdict at hand, and the probe to wait for or to lead if that is not good enough.
 func (c *Checker) join(name xep.Name) (v Verdict, wait *flight, lead bool) {
 	if name.IsZero() {
@@ -191,6 +221,9 @@ func (c *Checker) recall(name xep.Name) (v Verdict, fresh bool) {
 		v.reason == Own && !has(c.Policy.Own, name),
 		v.reason == Listed && !has(c.Policy.Listed, name):
 		return Verdict{}, false
+	case !v.reason.consents() && v.reason != Excluded && has(c.Policy.Listed, name):
+		// A list that was loaded or has grown since then counts at once.
+		return v, false
 	}
 	return v, v.live(at) && at.Before(e.due)
 }
@@ -244,6 +277,9 @@ func (c *Checker) record(ev Evidence) Verdict {
 	before := e.verdict
 	v := decide(before, ev, c.Policy, c.lives(), at)
 	e.verdict = v
+	if before.Named(at) && !v.Named(at) {
+		c.lost()
+	}
 	switch {
 	case v == before:
 		// A refresh failed. Try again a few times before the verdict lapses.

@@ -1,7 +1,6 @@
 package optin
 
 import (
-	"cmp"
 	"errors"
 	"slices"
 	"time"
@@ -61,9 +60,35 @@ type redactedDomain struct {
 }
 
 type namedPeer struct {
-	name        xep.Name
-	connections []xep.Direction
-	until       time.Time
+	name    xep.Name
+	streams tally
+	until   time.Time
+}
+
+// tally counts the streams to a peer by direction.
+// A list of them would be an allocation for each peer, and could hold a string that is no direction and might be a name.
+type tally [len(directions)]int
+
+// directions are those that the XEP knows, in the order in which they are published.
+var directions = [...]xep.Direction{xep.Incoming, xep.Outgoing, xep.Bidi}
+
+func (t *tally) add(all []xep.Direction) {
+	for _, d := range all {
+		if i := slices.Index(directions[:], d); i >= 0 {
+			t[i]++
+		}
+	}
+}
+
+func (t *tally) len() int { return t[0] + t[1] + t[2] }
+
+func (t *tally) append(dst []xep.Connection) []xep.Connection {
+	for i, n := range t {
+		for range n {
+			dst = append(dst, xep.Connection{Direction: directions[i]})
+		}
+	}
+	return dst
 }
 
 // Redact reduces the connections of a local domain to what may be published of them at the given time (XEP-0485 §4, §7).
@@ -77,54 +102,44 @@ func Redact(local xep.Name, peers []Peer, verdict func(xep.Name) Verdict, at tim
 		return Redacted{}
 	}
 	d := redactedDomain{name: local}
-	merged := make(map[xep.Name]int, len(peers))
+	// The place of each peer among the named ones, negative for those that are not named.
+	places := make(map[xep.Name]int, len(peers))
 	unnamed := 0
-	for _, p := range peers {
-		switch i, ok := merged[p.Remote]; {
-		case p.Remote == local:
-		case p.Remote.IsZero():
+	for i := range peers {
+		p := &peers[i]
+		if p.Remote == local {
+			continue
+		}
+		if p.Remote.IsZero() {
 			unnamed++
-		case !ok:
-			v := verdict(p.Remote)
-			if v.domain != p.Remote || !v.Named(at) {
-				merged[p.Remote] = -1
+			continue
+		}
+		place, ok := places[p.Remote]
+		if !ok {
+			if place = d.admit(p.Remote, verdict(p.Remote), at, len(peers)); place < 0 {
 				unnamed++
-				continue
 			}
-			merged[p.Remote] = len(d.named)
-			d.named = append(d.named, namedPeer{name: p.Remote, until: v.until, connections: known(nil, p.Connections)})
-		case i >= 0:
-			d.named[i].connections = known(d.named[i].connections, p.Connections)
+			places[p.Remote] = place
+		}
+		if place >= 0 {
+			d.named[place].streams.add(p.Connections)
 		}
 	}
 	slices.SortFunc(d.named, func(a, b namedPeer) int { return a.name.Compare(b.name) })
-	for _, p := range d.named {
-		slices.SortFunc(p.connections, func(a, b xep.Direction) int { return cmp.Compare(rank(a), rank(b)) })
-	}
 	d.unnamed = counts.of(unnamed)
 	return Redacted{domains: []redactedDomain{d}}
 }
 
-// known appends the directions that the XEP knows. Any other string is no direction, and might be a name.
-func known(dst, src []xep.Direction) []xep.Direction {
-	for _, d := range src {
-		if rank(d) > 0 {
-			dst = append(dst, d)
-		}
+// admit adds a peer to the named ones if the verdict is about it and names it, and returns its place, or a negative number.
+func (d *redactedDomain) admit(peer xep.Name, v Verdict, at time.Time, most int) int {
+	if v.domain != peer || !v.Named(at) {
+		return -1
 	}
-	return dst
-}
-
-func rank(d xep.Direction) int {
-	switch d {
-	case xep.Incoming:
-		return 1
-	case xep.Outgoing:
-		return 2
-	case xep.Bidi:
-		return 3
+	if d.named == nil {
+		d.named = make([]namedPeer, 0, most)
 	}
-	return 0
+	d.named = append(d.named, namedPeer{name: peer, until: v.until})
+	return len(d.named) - 1
 }
 
 // Join returns one value that publishes the domains of all, sorted by name (XEP-0485 §4).
@@ -224,17 +239,22 @@ func (r Redacted) ServerInfo() *xep.ServerInfo {
 }
 
 func (d redactedDomain) domain(bare bool) xep.Domain {
-	remotes := make([]xep.RemoteDomain, 0, len(d.named)+d.unnamed)
-	for _, p := range d.named {
-		remote := xep.RemoteDomain{Name: p.name.String()}
-		if !bare {
-			for _, c := range p.connections {
-				remote.Connections = append(remote.Connections, xep.Connection{Direction: c})
+	remotes := make([]xep.RemoteDomain, len(d.named)+d.unnamed)
+	streams := 0
+	for i := range d.named {
+		remotes[i].Name = d.named[i].name.String()
+		streams += d.named[i].streams.len()
+	}
+	if !bare {
+		// One array for all of them.
+		all := make([]xep.Connection, 0, streams)
+		for i := range d.named {
+			start := len(all)
+			if all = d.named[i].streams.append(all); len(all) > start {
+				remotes[i].Connections = all[start:len(all):len(all)]
 			}
 		}
-		remotes = append(remotes, remote)
 	}
-	remotes = append(remotes, make([]xep.RemoteDomain, d.unnamed)...)
 	out := xep.Domain{Name: d.name.String(), Federation: &xep.Federation{RemoteDomains: remotes}}
 	if d.users != nil {
 		n := *d.users
@@ -251,5 +271,21 @@ func (r Redacted) Payload() ([]byte, error) {
 	if r.IsZero() {
 		return nil, ErrNothing
 	}
-	return xep.Marshal(r.ServerInfo())
+	return r.ServerInfo().AppendXML(make([]byte, 0, r.size()))
+}
+
+// size estimates how many bytes the payload takes, so that they need not be moved while they grow.
+func (r Redacted) size() int {
+	const around, each, stream = 256, 32, 32
+	n := around
+	for _, d := range r.domains {
+		n += around + each*(len(d.named)+d.unnamed)
+		for i := range d.named {
+			n += len(d.named[i].name.String())
+			if !r.bare {
+				n += each + stream*d.named[i].streams.len()
+			}
+		}
+	}
+	return n
 }
