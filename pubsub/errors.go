@@ -20,6 +20,7 @@ const (
 	OpConfigure = "configure"
 	OpPublish   = "publish"
 	OpRetract   = "retract"
+	OpDelete    = "delete"
 )
 
 // The pubsub-specific conditions (XEP-0060 §12) to which this package reacts.

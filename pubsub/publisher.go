@@ -405,3 +405,15 @@ func (p *Publisher) retract(ctx context.Context, id string) error {
 	_, err := p.do(ctx, OpRetract, stanza.SetIQ, append(b, `/></retract></pubsub>`...))
 	return err
 }
+
+// Delete removes the node and all that is on it (XEP-0060 §8.4), which is for its owner only.
+// That there is none is no error.
+func (p *Publisher) Delete(ctx context.Context) error {
+	p.learn(nil)
+	b := xmlscan.AppendAttr([]byte(`<pubsub xmlns='`+nsPubSubOwner+`'><delete`), "node", p.node())
+	_, err := p.do(ctx, OpDelete, stanza.SetIQ, append(b, `/></pubsub>`...))
+	if errors.Is(err, &Error{Condition: stanza.ItemNotFound}) {
+		return nil
+	}
+	return err
+}

@@ -214,6 +214,22 @@ func TestForeignNodeIsLeftAlone(t *testing.T) {
 }
 
 // raw is a payload that is known to be well-formed.
+func TestDeleteTakesTheNodeAway(t *testing.T) {
+	brands(t, func(t *testing.T, srv *testserver.Server) {
+		p := &pubsub.Publisher{Session: asComponent(t, srv, "reporter.me.test"), Service: service, Node: "trial"}
+		require.NoError(t, p.Publish(t.Context(), []byte(payload)))
+		require.NoError(t, p.Delete(t.Context()))
+		_, err := pubsub.Fetch(t.Context(), p.Session, service, "trial")
+		require.ErrorIs(t, err, &pubsub.Error{Condition: stanza.ItemNotFound})
+		require.NoError(t, p.Delete(t.Context()), "that there is none is no error")
+		require.NoError(t, p.Publish(t.Context(), []byte(payload)), "it begins anew")
+
+		srv.AddDomain(testserver.Domain{Name: "other.test"})
+		other := &pubsub.Publisher{Session: asComponent(t, srv, "stranger.other.test"), Service: service, Node: "trial"}
+		require.ErrorIs(t, other.Delete(t.Context()), &pubsub.Error{Op: pubsub.OpDelete, Condition: stanza.Forbidden})
+	})
+}
+
 func raw(s string) xml.TokenReader { return xml.NewDecoder(strings.NewReader(s)) }
 
 func ask(t *testing.T, s *xmpp.Session, payload string) {
