@@ -5,6 +5,7 @@ import (
 	"encoding/xml"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -33,18 +34,26 @@ type fakeNet struct {
 	domains map[string]*fakeDomain
 	// items are payloads by service and node.
 	items map[string]string
-	asked []question
-	now   func() time.Time
-	err   error
+	// subs are the subscribed nodes, unkept those that keep no items, refuse those that let nobody subscribe.
+	subs, unkept, refuse map[string]bool
+	asked                []question
+	now                  func() time.Time
+	err                  error
+	hooks                []func(context.Context)
+	// before is called with each question, nil for nothing.
+	before func(host, payload string)
 }
 
 type question struct {
-	host string
-	at   time.Time
+	host, payload string
+	at            time.Time
 }
 
 func newFakeNet() *fakeNet {
-	return &fakeNet{domains: make(map[string]*fakeDomain), items: make(map[string]string), now: time.Now}
+	return &fakeNet{
+		domains: make(map[string]*fakeDomain), items: make(map[string]string), now: time.Now,
+		subs: make(map[string]bool), unkept: make(map[string]bool), refuse: make(map[string]bool),
+	}
 }
 
 // report adds a domain that opts in, and publishes on the default node of its own service.
@@ -70,6 +79,63 @@ func (n *fakeNet) fail(err error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.err = err
+}
+
+// remove deletes a node, and the subscription with it.
+func (n *fakeNet) remove(node string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	delete(n.items, node)
+	delete(n.subs, node)
+}
+
+// flag sets a property of a node.
+func (n *fakeNet) flag(set map[string]bool, node string, on bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	set[node] = on
+}
+
+// subscribed lists the nodes that are.
+func (n *fakeNet) subscribed() (nodes []string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for node, on := range n.subs {
+		if on {
+			nodes = append(nodes, node)
+		}
+	}
+	slices.Sort(nodes)
+	return nodes
+}
+
+// OnConnect registers what reconnect calls, and calls it as a session does that is connected.
+func (n *fakeNet) OnConnect(f func(context.Context)) {
+	n.mu.Lock()
+	n.hooks = append(n.hooks, f)
+	n.mu.Unlock()
+	go f(context.Background())
+}
+
+func (n *fakeNet) reconnect() {
+	n.mu.Lock()
+	hooks := slices.Clone(n.hooks)
+	n.mu.Unlock()
+	for _, f := range hooks {
+		f(context.Background())
+	}
+}
+
+// count returns how many questions had that in their payload, to any host.
+func (n *fakeNet) count(part string) (c int) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, q := range n.asked {
+		if strings.Contains(q.payload, part) {
+			c++
+		}
+	}
+	return c
 }
 
 // questions returns when a host was asked.
@@ -122,9 +188,12 @@ func (n *fakeNet) ExchangeIQ(ctx context.Context, iq stanza.IQ, payload []byte) 
 }
 
 func (n *fakeNet) reply(host, payload string) (reply string, silent bool, err error) {
+	if n.before != nil {
+		n.before(host, payload)
+	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.asked = append(n.asked, question{host: host, at: n.now()})
+	n.asked = append(n.asked, question{host: host, payload: payload, at: n.now()})
 	if n.err != nil {
 		return "", false, n.err
 	}
@@ -164,8 +233,21 @@ func (n *fakeNet) service(host, payload string) string {
 			continue
 		}
 		known = true
-		if !strings.Contains(payload, "node='"+node+"'") {
+		switch {
+		case !strings.Contains(payload, "node='"+node+"'"):
 			continue
+		case strings.Contains(payload, "<subscribe"):
+			if n.refuse[key] {
+				return stanzaError("auth", "forbidden")
+			}
+			n.subs[key] = true
+			return `<pubsub xmlns='http://jabber.org/protocol/pubsub'><subscription node='` + node + `' jid='crawler.me.test' subscription='subscribed'/></pubsub>`
+		case strings.Contains(payload, "<unsubscribe"):
+			delete(n.subs, key)
+			return ""
+		case strings.Contains(payload, "<items") && n.unkept[key]:
+			return `<error type='cancel'><feature-not-implemented xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/>` +
+				`<unsupported xmlns='http://jabber.org/protocol/pubsub#errors' feature='persistent-items'/></error>`
 		}
 		if strings.Contains(payload, "disco#info") {
 			return `<query xmlns='http://jabber.org/protocol/disco#info'><identity category='pubsub' type='leaf'/></query>`
