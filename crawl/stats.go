@@ -8,6 +8,7 @@ import (
 	"mellium.im/xmpp/stanza"
 
 	"github.com/xmppgraph/xmppgraph/internal/roundtrip"
+	"github.com/xmppgraph/xmppgraph/internal/xmlscan"
 	"github.com/xmppgraph/xmppgraph/pubsub"
 	"github.com/xmppgraph/xmppgraph/xep"
 )
@@ -116,7 +117,9 @@ var errorFailures = []struct {
 	{pubsub.ErrNotAddressable, FailureAddress},
 	{roundtrip.ErrWrongFrom, FailureSender},
 	{roundtrip.ErrTooLarge, FailureTooLarge},
+	{xmlscan.ErrLimit, FailureTooLarge},
 	{roundtrip.ErrMalformed, FailureMalformed},
+	{xmlscan.ErrSyntax, FailureMalformed},
 	{context.DeadlineExceeded, FailureTimeout},
 	{stanza.Error{Condition: stanza.RemoteServerNotFound}, FailureUnreachable},
 	{stanza.Error{Condition: stanza.RemoteServerTimeout}, FailureUnreachable},

@@ -29,6 +29,7 @@ var rooms = map[string][]string{
 	"pubsub":                      {"internal/disco", "internal/roundtrip", "internal/xmlscan", "xep"},
 	"report":                      {"internal/disco", "internal/roundtrip", "internal/xmlscan", "optin", "pubsub", "xep"},
 	"crawl":                       {"graph", "internal/disco", "internal/roundtrip", "internal/xmlscan", "optin", "pubsub", "xep"},
+	"crawl/storetest":             {"crawl", "graph", "xep"},
 	"conformance":                 {"connect", "crawl", "graph", "internal/disco", "internal/roundtrip", "internal/xmlscan", "optin", "pubsub", "report", "xep"},
 	"conformance/conformancetest": {"conformance", "xep"},
 	"internal/testserver":         {"internal/xmlscan", "xep"},
@@ -39,7 +40,7 @@ var rooms = map[string][]string{
 }
 
 // testOnly are the rooms that tests import and programs do not: these may use the package testing, and so its flags.
-var testOnly = []string{"conformance/conformancetest", "internal/integration", "internal/leak", "internal/testserver"}
+var testOnly = []string{"conformance/conformancetest", "crawl/storetest", "internal/integration", "internal/leak", "internal/testserver"}
 
 // forbidden lists what no room may depend on, however indirectly, with the importers that we have to put up with.
 var forbidden = map[string][]string{
