@@ -9,4 +9,4 @@ import (
 	"github.com/xmppgraph/xmppgraph/internal/leak"
 )
 
-func TestMain(m *testing.M) { leak.Main(integration.With(m, integration.Options{})) }
+func TestMain(m *testing.M) { leak.Main(integration.With(m, integration.Options{Stock: true})) }
