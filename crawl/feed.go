@@ -205,11 +205,11 @@ func (r *run) pushed(f *feed, ev pubsub.Event, t *teller) {
 	if !e.advertised || !e.until.After(t.at) || r.excluded(e.name) {
 		return
 	}
-	e.heard++
 	if errors.Is(ev.Err, pubsub.ErrNoPayload) || errors.Is(ev.Err, pubsub.ErrOverflow) {
 		r.soon(e, t.at)
 		return
 	}
+	e.heard++
 	r.pushes++
 	v := &Visitor{Self: r.own, Now: r.clock.Now}
 	t.res = &Result{

@@ -44,13 +44,13 @@ func TestRestartGoesOn(t *testing.T) {
 		require.NoError(t, c.Err())
 		before := g.Snapshot()
 		require.Equal(t, []string{"a.test", "b.test", "c.test"}, shown(g))
-		asked := len(n.asked)
+		asked := n.count("")
 
 		time.Sleep(2 * time.Minute)
 		again, g2 := newCrawler(n)
 		again.Store = store
 		evs := crawlFor(t, again, g2, time.Minute)
-		require.Equal(t, asked, len(n.asked), "nobody is due yet")
+		require.Equal(t, asked, n.count(""), "nobody is due yet")
 		require.Equal(t, before.Counts(), g2.Snapshot().Counts())
 		require.Equal(t, []string{"a.test", "b.test", "c.test"}, shown(g2))
 		for _, d := range []string{"a.test", "b.test", "c.test"} {
@@ -59,7 +59,7 @@ func TestRestartGoesOn(t *testing.T) {
 		require.Empty(t, kindsOf(evs, "quiet.test"))
 
 		evs = crawlFor(t, again, g2, 2*DefaultInterval)
-		require.Greater(t, len(n.asked), asked)
+		require.Greater(t, n.count(""), asked)
 		require.NotContains(t, kindsOf(evs, "a.test"), ReportAccepted, "the payload is the one of before the restart")
 		require.Equal(t, 5, knownTo(store))
 	})
@@ -204,7 +204,7 @@ func TestStoreThatCantBeRead(t *testing.T) {
 		t.Fatal("an event")
 	}
 	require.ErrorIs(t, c.Err(), want)
-	require.Empty(t, n.asked)
+	require.Zero(t, n.count(""))
 }
 
 func TestStoreForgetsWhoIsForgotten(t *testing.T) {
@@ -288,7 +288,7 @@ func TestRate(t *testing.T) {
 		events := background(t, c, g)
 		time.Sleep(time.Minute)
 		events()
-		require.InDelta(t, 600, len(n.asked), 20)
+		require.InDelta(t, 600, n.count(""), 20)
 		time.Sleep(time.Hour)
 		require.NotContains(t, kindsOf(events(), "d399.test"), VisitFailed, "whom we made wait has not failed")
 		require.Len(t, shown(g), 400)
