@@ -59,7 +59,7 @@ func brands(lab *integration.Lab) []brand {
 var realRoles = []struct {
 	name   string
 	config func(*integration.Lab, brand) connect.Config
-	dial   func(context.Context, connect.Config) (*connect.Session, error)
+	dial   dialler
 }{
 	// ejabberd slows all but administrators down.
 	{"client", func(l *integration.Lab, b brand) connect.Config {
@@ -75,6 +75,26 @@ var realRoles = []struct {
 		}
 	}, connect.Component},
 }
+
+// openReal connects; a server may still hold the place of a component that has just gone.
+func openReal(t testing.TB, dial dialler, cfg connect.Config) *connect.Session {
+	t.Helper()
+	for ctx := testContext(t); ; {
+		s, err := dial(ctx, cfg)
+		if err == nil {
+			t.Cleanup(func() { require.NoError(t, s.Close()) })
+			return s
+		}
+		require.ErrorIs(t, err, connect.ErrConflict)
+		select {
+		case <-ctx.Done():
+			require.NoError(t, err)
+		case <-time.After(pause):
+		}
+	}
+}
+
+type dialler = func(context.Context, connect.Config) (*connect.Session, error)
 
 // software asks a domain which program and version it runs (XEP-0092).
 func software(t testing.TB, s *connect.Session, domain string) string {

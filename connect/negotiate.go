@@ -176,7 +176,8 @@ func (n *negotiation) streamError(op string, e stream.Error) error {
 		}
 		return n.fail(op, ErrHostUnknown, describe(e), remedy)
 	case errors.Is(e, stream.NotAuthorized) && component:
-		return n.fail(op, ErrCredentials, describe(e), "set the secret to that of the component in the server's configuration")
+		return n.fail(op, ErrCredentials, describe(e),
+			"set the secret to that of the component in the server's configuration, and check that it has one of this name")
 	case errors.Is(e, stream.Conflict):
 		return n.fail(op, ErrConflict, describe(e), "stop the other connection of the same address")
 	}

@@ -333,7 +333,7 @@ func survive(t *testing.T, evil *stranger, dial dialler, cfg connect.Config, r r
 		}
 		return handler.HandleXMPP(r, start)
 	})
-	s := open(t, dial, cfg)
+	s := openReal(t, dial, cfg)
 	me := s.LocalAddr().String()
 	evil.reach(t, me)
 	before := s.Counters()
@@ -365,8 +365,6 @@ func survive(t *testing.T, evil *stranger, dial dialler, cfg connect.Config, r r
 	}
 	t.Logf("%+v", c)
 }
-
-type dialler = func(context.Context, connect.Config) (*connect.Session, error)
 
 // mark sends messages until one with the given id has arrived: whatever was sent before that has been dealt with.
 func (s *stranger) mark(t *testing.T, to, id string, heard <-chan string) {
@@ -400,7 +398,7 @@ func versions(t *testing.T, lab *integration.Lab) string {
 	t.Helper()
 	out := ""
 	for _, b := range brands(lab) {
-		s := open(t, connect.Component, realRoles[1].config(lab, b))
+		s := openReal(t, connect.Component, realRoles[1].config(lab, b))
 		out += "# " + software(t, s, b.Domain()) + "\n"
 	}
 	return out
