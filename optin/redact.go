@@ -167,13 +167,14 @@ func (r Redacted) WithSoftware(s xep.Software) Redacted {
 	return r
 }
 
-// WithUsers returns a copy in which the first domain publishes its number of active users, as Prosody's modules do.
-func (r Redacted) WithUsers(n uint64) Redacted {
-	if len(r.domains) == 0 {
+// WithUsers returns a copy in which a domain publishes its number of active users, as Prosody's modules do.
+func (r Redacted) WithUsers(domain xep.Name, n uint64) Redacted {
+	i := slices.IndexFunc(r.domains, func(d redactedDomain) bool { return d.name == domain })
+	if i < 0 {
 		return r
 	}
 	r.domains = slices.Clone(r.domains)
-	r.domains[0].users = &n
+	r.domains[i].users = &n
 	return r
 }
 

@@ -80,7 +80,7 @@ func TestCounts(t *testing.T) {
 }
 
 func TestJoinAndExtras(t *testing.T) {
-	one := optin.Redact(local, []optin.Peer{{Remote: denmark}}, everyone, start, optin.CountExact).WithUsers(7)
+	one := optin.Redact(local, []optin.Peer{{Remote: denmark}}, everyone, start, optin.CountExact).WithUsers(local, 7).WithUsers(denmark, 9)
 	two := optin.Redact(xep.MustName("globe.lit"), []optin.Peer{{Remote: local}, {}}, everyone, start, optin.CountExact)
 	red := optin.Join(one, two, one).WithSoftware(xep.Software{Name: "Globe", Version: "1"})
 	info := red.ServerInfo()

@@ -2,6 +2,7 @@ package report
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -104,26 +105,35 @@ func names(groups []peerGroup) []xep.Name {
 	return slices.Compact(all)
 }
 
-// redact composes what may be published at a given time.
-func (r *Reporter) redact(ctx context.Context, groups []peerGroup, at time.Time) optin.Redacted {
-	s := r.setup
+// redact composes what may be published at a given time, without what is told of the server itself.
+func (r *Reporter) redact(groups []peerGroup, at time.Time) optin.Redacted {
 	parts := make([]optin.Redacted, 0, len(groups))
-	for i, g := range groups {
-		part := optin.Redact(g.local, g.peers, s.consent.Verdict, at, r.Counts)
-		if i == 0 && r.Users != nil {
-			if n, err := r.Users(ctx); err == nil {
-				part = part.WithUsers(n)
-			} else {
-				r.logger().Warn("no count of users", "err", err)
-			}
+	for _, g := range groups {
+		parts = append(parts, optin.Redact(g.local, g.peers, r.setup.consent.Verdict, at, r.Counts))
+	}
+	return optin.Join(parts...)
+}
+
+// describe adds what the operator wants to be told of the server itself, as far as that can be learned.
+func (r *Reporter) describe(ctx context.Context, red optin.Redacted) (optin.Redacted, error) {
+	ctx, cancel := context.WithTimeout(ctx, or(r.Warmup, DefaultWarmup))
+	defer cancel()
+	var errs []error
+	if r.Users != nil {
+		n, err := r.Users(ctx)
+		if err == nil {
+			red = red.WithUsers(r.setup.domain, n)
 		}
-		parts = append(parts, part)
+		errs = append(errs, err)
 	}
-	red := optin.Join(parts...)
 	if r.Software != nil {
-		red = red.WithSoftware(*r.Software)
+		s, err := r.Software(ctx)
+		if err == nil {
+			red = red.WithSoftware(s)
+		}
+		errs = append(errs, err)
 	}
-	return red
+	return red, errors.Join(errs...)
 }
 
 // Compose looks at the connections, asks who may be named, and returns what would be published, without publishing it.
@@ -134,7 +144,7 @@ func (r *Reporter) Compose(ctx context.Context) (*Composition, error) {
 	if err != nil {
 		return nil, err
 	}
-	groups, err := r.connections(ctx)
+	groups, err := r.connections(ctx, true)
 	if err != nil {
 		return nil, err
 	}
@@ -146,7 +156,9 @@ func (r *Reporter) Compose(ctx context.Context) (*Composition, error) {
 		return nil, err
 	}
 	c := &Composition{At: r.now()}
-	c.Redacted = r.redact(ctx, groups, c.At)
+	if c.Redacted, err = r.describe(ctx, r.redact(groups, c.At)); err != nil {
+		r.logger().Warn("not everything is known of the server itself", "err", err)
+	}
 	for _, g := range groups {
 		for i, peer := range g.peers {
 			c.Peers = append(c.Peers, Peer{
@@ -162,49 +174,96 @@ func (r *Reporter) Compose(ctx context.Context) (*Composition, error) {
 
 // Once ensures the node, composes and publishes, and leaves the item in place.
 func (r *Reporter) Once(ctx context.Context) (*Composition, error) {
-	s, err := r.prepare()
+	if _, err := r.prepare(); err != nil {
+		return nil, err
+	}
+	wrong, err := r.ensure(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if _, err := r.ensure(ctx); err != nil {
-		return nil, err
+	if wrong != nil {
+		r.logger().Warn(wrongNode, "err", wrong)
 	}
 	c, err := r.Compose(ctx)
 	if err != nil {
 		return nil, err
 	}
-	_, err = s.publisher.PublishInfo(ctx, c.Redacted.ServerInfo())
+	_, err = r.publish(ctx, c.Redacted)
 	return c, err
 }
 
-func (r *Reporter) connections(ctx context.Context) ([]peerGroup, error) {
+// publish replaces the item, and counts.
+func (r *Reporter) publish(ctx context.Context, red optin.Redacted) (Event, error) {
+	info := red.ServerInfo()
+	reduced, err := r.setup.publisher.PublishInfo(ctx, info)
+	if err != nil {
+		r.meter.note(func(s *Stats) { s.Failures++ })
+		return Event{}, err
+	}
+	if reduced {
+		red = red.WithoutConnections()
+	}
+	payload, err := red.Payload()
+	if err != nil {
+		return Event{}, err
+	}
+	ev := Event{At: r.now(), Published: true, Named: len(red.Names()), Unnamed: red.Unnamed(), Reduced: reduced}
+	r.meter.note(func(s *Stats) {
+		s.Publications++
+		s.Named, s.Unnamed, s.Bytes, s.Published = ev.Named, ev.Unnamed, len(payload), ev.At
+	})
+	r.logger().Info("published", "named", ev.Named, "unnamed", ev.Unnamed, "bytes", len(payload), "reduced", reduced)
+	return ev, nil
+}
+
+// connections looks at the connections, and before that at the local domains' own components if that is wanted.
+func (r *Reporter) connections(ctx context.Context, components bool) ([]peerGroup, error) {
+	if components {
+		// That they are not known is no reason to report nothing, or late.
+		limited, cancel := context.WithTimeout(ctx, or(r.Warmup, DefaultWarmup)/2)
+		defer cancel()
+		r.setup.leaveOut(r.setup.components(limited, r.Session))
+	}
 	all, err := r.Source.Connections(ctx)
+	now := r.now()
+	r.meter.note(func(s *Stats) {
+		s.Turns++
+		if err != nil {
+			s.SourceFailures++
+			return
+		}
+		s.Looked, s.Connections = now, len(all)
+	})
 	if err != nil {
 		return nil, fmt.Errorf("report: live connections: %w", err)
 	}
 	return r.setup.group(all), nil
 }
 
-// ensure makes sure of the node and logs what is not as it should be.
-func (r *Reporter) ensure(ctx context.Context) (fresh bool, err error) {
+const wrongNode = "the node is not as it should be"
+
+// ensure makes sure of the node. What is not as it should be and could not be changed is in wrong.
+func (r *Reporter) ensure(ctx context.Context) (wrong, err error) {
 	node, err := r.setup.publisher.Ensure(ctx)
 	if err != nil {
-		return false, err
+		r.meter.note(func(s *Stats) { s.Failures++ })
+		return nil, err
 	}
 	log := r.logger().With("node", node.Node, "service", node.Service.String())
 	if node.Created {
 		log.Info("node created")
 	}
-	if !node.Owned {
-		log.Warn("the node belongs to somebody else")
-	}
-	for _, d := range node.Deviations {
-		log.Warn("the node is not as it should be", "deviation", d.String())
-	}
 	if len(node.Removed) > 0 {
 		log.Info("left-over items removed", "count", len(node.Removed))
 	}
-	return node.Created, nil
+	var errs []error
+	if !node.Owned {
+		errs = append(errs, errors.New("it belongs to somebody else"))
+	}
+	for _, d := range node.Deviations {
+		errs = append(errs, errors.New(d.String()))
+	}
+	return errors.Join(errs...), nil
 }
 
 // await waits for done, the end of patience or of ctx, of which only the last is an error.

@@ -1,6 +1,7 @@
 package report_test
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -52,7 +53,7 @@ func TestSeveralDomainsInOneItem(t *testing.T) {
 		s := &server{advertise: map[string]bool{"denmark.lit": true, "globe.lit": true}}
 		r, conns := reporter(s, "denmark.lit", "globe.lit")
 		r.Also = []string{"globe.lit"}
-		r.Software = &xep.Software{Name: "Globe"}
+		r.Software = func(context.Context) (xep.Software, error) { return xep.Software{Name: "Globe"}, nil }
 		conns.Opened("globe.lit", "denmark.lit", xep.Incoming)
 		conns.Opened("elsewhere.lit", "denmark.lit", xep.Incoming)
 		c, err := r.Compose(t.Context())

@@ -36,6 +36,9 @@ type server struct {
 	// refuse is the condition with which publications are refused, and kind its type.
 	refuse string
 	kind   string
+	// components are the items that the local domains list, unless they are deaf.
+	components string
+	deaf       bool
 
 	published []publication
 	state
@@ -56,6 +59,7 @@ func (s *server) view() state {
 
 type publication struct {
 	at      time.Time
+	service string
 	payload string
 	info    *xep.ServerInfo
 }
@@ -92,8 +96,11 @@ func (s *server) ExchangeIQ(ctx context.Context, iq stanza.IQ, payload []byte) (
 func (s *server) answer(to, payload string) (string, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if to == "pubsub.shakespeare.lit" {
-		return s.pubsub(payload), true
+	switch {
+	case strings.HasPrefix(to, "pubsub."):
+		return s.pubsub(to, payload), true
+	case strings.Contains(payload, "disco#items"):
+		return "<query xmlns='http://jabber.org/protocol/disco#items'>" + s.components + "</query>", !s.deaf
 	}
 	advertise, ok := s.advertise[to]
 	feature := ""
@@ -112,7 +119,7 @@ const (
 		"</x></configure></pubsub>"
 )
 
-func (s *server) pubsub(payload string) string {
+func (s *server) pubsub(service, payload string) string {
 	switch {
 	case strings.Contains(payload, "disco#info"):
 		s.ensured++
@@ -142,7 +149,7 @@ func (s *server) pubsub(payload string) string {
 	if err != nil {
 		panic(err)
 	}
-	s.published = append(s.published, publication{time.Now(), s.item, info})
+	s.published = append(s.published, publication{time.Now(), service, s.item, info})
 	return ""
 }
 

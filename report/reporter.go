@@ -59,8 +59,10 @@ type Reporter struct {
 	// Also are further local domains whose connections go into the same item. Each of them must advertise the same node.
 	// Connections of any other local domain are left out.
 	Also []string
-	// Omit are remote domains that are not reported at all, not even counted, such as the server's own components.
-	// The local domains and the pubsub service are left out anyhow.
+	// Omit are remote domains that are not reported at all, not even counted, such as components of the server's own that
+	// are not below a local domain.
+	// Left out anyhow are the local domains, the pubsub service, and whatever below a local domain that lists in its
+	// disco#items, which are asked for at the start and once each Heartbeat.
 	Omit []string
 	// Contacts are the addresses of XEP-0157 for the form that names the node.
 	Contacts map[string][]string
@@ -68,8 +70,11 @@ type Reporter struct {
 	Consent *optin.Checker
 	// Counts says how the number of unnamed peers is published, exactly by default.
 	Counts optin.Counts
-	// Software is published if it is set, and Users if it is not nil.
-	Software *xep.Software
+	// Software returns what is published about the server's software, and Users its number of active users, which is
+	// published with Domain. Nil, the default, publishes nothing of the kind.
+	// They are called before a publication that takes place anyhow, and a change of theirs alone is no reason for one.
+	// After an error the item goes without.
+	Software func(context.Context) (xep.Software, error)
 	Users    func(context.Context) (uint64, error)
 	// Exit says what becomes of the item in the end, which is withdrawn by default.
 	Exit Exit
@@ -96,6 +101,7 @@ type Reporter struct {
 
 	once  sync.Once
 	setup *setup
+	meter meter
 }
 
 // Event is one turn of a [Reporter].
@@ -122,6 +128,9 @@ type setup struct {
 	omit      *optin.Set
 	consent   *optin.Checker
 	publisher *pubsub.Publisher
+
+	mu      sync.Mutex
+	omitted []xep.Name
 }
 
 // prepare parses the fields once.
@@ -166,7 +175,7 @@ func (r *Reporter) newSetup() *setup {
 	if r.Source == nil {
 		errs = append(errs, errors.New("no Source"))
 	}
-	s.omit = optin.NewSet(omit...)
+	s.omit, s.omitted = optin.NewSet(omit...), omit
 	if err := errors.Join(errs...); err != nil {
 		s.err = fmt.Errorf("report: %w", err)
 	}
@@ -183,9 +192,8 @@ func (r *Reporter) Advert() *optin.Advert {
 	return &optin.Advert{Domain: s.domain, Node: s.publisher.URI(), Contacts: r.Contacts}
 }
 
-// Handle returns an option that answers disco#info for the domains, see [optin.Handle].
-// Where several reporters share a session, give the adverts of all of them to that.
-func (r *Reporter) Handle() mux.Option {
+// Adverts returns the adverts of all local domains, which point at the same node.
+func (r *Reporter) Adverts() []*optin.Advert {
 	own := r.Advert()
 	adverts := []*optin.Advert{own}
 	if s, err := r.prepare(); err == nil {
@@ -193,8 +201,12 @@ func (r *Reporter) Handle() mux.Option {
 			adverts = append(adverts, &optin.Advert{Domain: name, Node: own.Node, Contacts: r.Contacts})
 		}
 	}
-	return optin.Handle(adverts...)
+	return adverts
 }
+
+// Handle returns an option that answers disco#info for the domains, see [optin.Handle].
+// Where several reporters share a session, use the function [Handle].
+func (r *Reporter) Handle() mux.Option { return Handle(r) }
 
 // Features returns what a server adds to the features of its own disco#info answer.
 func (r *Reporter) Features() []string { return r.Advert().Features() }

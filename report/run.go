@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/xmppgraph/xmppgraph/optin"
@@ -23,17 +24,22 @@ type run struct {
 	groups []peerGroup
 	looked bool
 
+	// learned is when the local domains were last asked for their components.
+	learned time.Time
+
 	// ensured tells that the node is known to be in order.
 	ensured bool
-	// last is what is on the node as far as is known, payload its bytes, and since when. The payload is nil if that is not known.
+	// last is what is on the node as far as is known, payload its bytes without what is told of the server itself, and since
+	// when. The payload is nil if that is not known.
 	last    optin.Redacted
 	payload []byte
 	at      time.Time
 	// onNode tells that there may be an item of ours.
 	onNode bool
-	// failures counts temporary failures in a row, and complained is the last lasting one.
-	failures   int
-	complained string
+	// failures counts temporary failures in a row.
+	failures int
+	// What may go wrong at every turn.
+	unknown, wrong, refused, undescribed complaint
 }
 
 // Run publishes until ctx ends, and then withdraws or keeps the item, as Exit says.
@@ -43,7 +49,7 @@ type run struct {
 // after Heartbeat, and a name that loses its consent goes at once.
 //
 // A service that refuses is asked again every Interval, and the log says what its operator has to change; what may go away by
-// itself is tried again sooner.
+// itself is tried again sooner. An error that stays the same is logged once each Heartbeat.
 // Run returns nil in the end, an error if the fields are not usable, or why the item could not be withdrawn.
 // It must not be called twice at the same time.
 func (r *Reporter) Run(ctx context.Context) error {
@@ -61,12 +67,15 @@ func (r *Reporter) Run(ctx context.Context) error {
 
 // loop takes turns until ctx ends.
 func (u *run) loop(ctx context.Context) {
+	losses, stop := u.consent.Losses()
+	defer stop()
 	for ctx.Err() == nil {
 		asked := u.turn(ctx)
 		next := u.now().Add(u.jittered())
-		for ctx.Err() == nil && u.sleep(ctx, next, &asked) {
-			// Some peers answered late. Who is to be named can wait for the next turn, who isn't can't.
+		for ctx.Err() == nil && u.sleep(ctx, next, &asked, losses) {
+			// Some peers answered late, or to somebody else. Who is to be named can wait for the next turn, who isn't can't.
 			if u.lost() {
+				u.meter.note(func(s *Stats) { s.Losses++ })
 				u.settle(ctx, u.publishIfNew(ctx))
 			}
 		}
@@ -76,33 +85,46 @@ func (u *run) loop(ctx context.Context) {
 // turn looks at the connections, gives the peers time to answer, and publishes.
 // It returns what is closed once the last peer has answered.
 func (u *run) turn(ctx context.Context) <-chan struct{} {
-	groups, err := u.connections(ctx)
+	began := u.now()
+	groups, err := u.connections(ctx, u.learnAgain(began))
 	if err == nil {
 		u.groups, u.looked = groups, true
+		u.relief(&u.unknown, "connections are known again")
 	} else if ctx.Err() == nil {
 		// The names published before still have to go when their time is up, so the turn goes on with the connections from before.
-		u.logger().Warn("connections are not known", "err", err)
+		u.grumble(&u.unknown, slog.LevelWarn, "connections are not known", err)
 	}
 	asked := u.prober.add(ctx, names(u.groups))
-	if await(ctx, asked, or(u.Warmup, DefaultWarmup)) != nil {
+	if await(ctx, asked, or(u.Warmup, DefaultWarmup)-u.now().Sub(began)) != nil {
 		return asked
 	}
 	if u.looked {
 		u.settle(ctx, u.publishIfNew(ctx))
 	} else {
-		u.settle(ctx, err)
+		u.observe(Event{At: u.now(), Err: err})
 	}
 	return asked
 }
 
-// sleep waits for the next turn, or for the last peer to answer, which alone gives true and happens once.
-func (u *run) sleep(ctx context.Context, next time.Time, asked *<-chan struct{}) bool {
+// learnAgain reports whether it is time to ask the local domains for their components, and notes that it was.
+func (u *run) learnAgain(now time.Time) bool {
+	if !u.learned.IsZero() && now.Sub(u.learned) < or(u.Heartbeat, DefaultHeartbeat) {
+		return false
+	}
+	u.learned = now
+	return true
+}
+
+// sleep waits for the next turn, which gives false, or for the last peer to answer, or for somebody to lose consent.
+func (u *run) sleep(ctx context.Context, next time.Time, asked *<-chan struct{}, losses <-chan struct{}) bool {
 	t := time.NewTimer(u.pause(next))
 	defer t.Stop()
 	select {
 	case <-*asked:
 		// A nil channel never delivers.
 		*asked = nil
+		return true
+	case <-losses:
 		return true
 	case <-t.C:
 	case <-ctx.Done():
@@ -140,7 +162,7 @@ func (u *run) lost() bool {
 // publishIfNew composes, and publishes if there is a reason to.
 func (u *run) publishIfNew(ctx context.Context) error {
 	now := u.now()
-	red := u.redact(ctx, u.groups, now.Add(u.grace()))
+	red := u.redact(u.groups, now.Add(u.grace()))
 	payload, err := red.Payload()
 	if err != nil {
 		return err
@@ -152,31 +174,38 @@ func (u *run) publishIfNew(ctx context.Context) error {
 		return nil
 	}
 	if !u.ensured || beat {
-		if _, err := u.ensure(ctx); err != nil {
+		wrong, err := u.ensure(ctx)
+		if err != nil {
 			return err
 		}
 		u.ensured = true
+		if wrong != nil {
+			u.grumble(&u.wrong, slog.LevelWarn, wrongNode, wrong)
+		} else {
+			u.relief(&u.wrong, "the node is as it should be again")
+		}
 	}
-	return u.publish(ctx, red, payload)
-}
-
-func (u *run) publish(ctx context.Context, red optin.Redacted, payload []byte) error {
+	whole, err := u.describe(ctx, red)
+	if err == nil {
+		u.relief(&u.undescribed, "everything is known of the server itself again")
+	} else if ctx.Err() == nil {
+		u.grumble(&u.undescribed, slog.LevelWarn, "not everything is known of the server itself", err)
+	}
 	u.onNode = true
-	reduced, err := u.publisher.PublishInfo(ctx, red.ServerInfo())
+	ev, err := u.publish(ctx, whole)
 	if err != nil {
 		return err
 	}
-	u.last, u.payload, u.at = red, payload, u.now()
-	ev := Event{At: u.at, Published: true, Named: len(red.Names()), Unnamed: red.Unnamed(), Reduced: reduced}
+	u.last, u.payload, u.at = red, payload, ev.At
 	u.observe(ev)
-	u.logger().Info("published", "named", ev.Named, "unnamed", ev.Unnamed, "bytes", len(payload), "reduced", reduced)
 	return nil
 }
 
 // settle draws the conclusions from the outcome of an attempt to publish.
 func (u *run) settle(ctx context.Context, err error) {
 	if err == nil {
-		u.failures, u.complained = 0, ""
+		u.failures = 0
+		u.relief(&u.refused, "publishing works again")
 		return
 	}
 	if ctx.Err() != nil {
@@ -187,7 +216,7 @@ func (u *run) settle(ctx context.Context, err error) {
 	u.observe(Event{At: u.now(), Err: err})
 	if pubsub.IsTemporary(err) {
 		u.failures++
-		u.logger().Warn("publishing failed, will try again soon", "err", err)
+		u.grumble(&u.refused, slog.LevelWarn, "publishing failed, will try again soon", err)
 		return
 	}
 	u.failures, u.ensured = 0, false
@@ -197,29 +226,38 @@ func (u *run) settle(ctx context.Context, err error) {
 	}
 }
 
-// complain logs a lasting failure once, with what can be done about it.
+// complain logs a lasting failure, with what can be done about it.
 func (u *run) complain(err error) {
-	if err.Error() == u.complained {
-		return
-	}
-	u.complained = err.Error()
-	args := []any{"err", err}
+	var args []any
 	var refused *pubsub.Error
 	if errors.As(err, &refused) && refused.Remedy != "" {
 		args = append(args, "remedy", refused.Remedy)
 	}
-	u.logger().Error("publishing failed, somebody has to do something about it", args...)
+	u.grumble(&u.refused, slog.LevelError, "publishing failed, somebody has to do something about it", err, args...)
 }
 
 // withdraw removes an item that names somebody who must not be named and that can't be replaced.
 func (u *run) withdraw(ctx context.Context) {
-	if err := u.publisher.Retract(ctx); err != nil {
+	if err := u.retract(ctx); err != nil {
 		u.logger().Error("the item could not be withdrawn", "err", err)
 		return
 	}
 	u.last, u.payload, u.onNode = optin.Redacted{}, nil, false
+}
+
+// retract removes the item, and counts.
+func (u *run) retract(ctx context.Context) error {
+	if err := u.publisher.Retract(ctx); err != nil {
+		u.meter.note(func(s *Stats) { s.Failures++ })
+		return err
+	}
+	u.meter.note(func(s *Stats) {
+		s.Withdrawals++
+		s.Named, s.Unnamed, s.Bytes = 0, 0, 0
+	})
 	u.observe(Event{At: u.now(), Withdrawn: true})
 	u.logger().Info("withdrawn")
+	return nil
 }
 
 // leave withdraws the item in the end, if that is wanted. Its context has not ended.
@@ -229,11 +267,9 @@ func (u *run) leave(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, withdrawal)
 	defer cancel()
-	if err := u.publisher.Retract(ctx); err != nil {
+	if err := u.retract(ctx); err != nil {
 		return fmt.Errorf("report: the item could not be withdrawn: %w", err)
 	}
-	u.observe(Event{At: u.now(), Withdrawn: true})
-	u.logger().Info("withdrawn")
 	return nil
 }
 

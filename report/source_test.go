@@ -155,17 +155,15 @@ func TestConnectionsFromManyGoroutines(t *testing.T) {
 	require.Zero(t, c.Len())
 }
 
-func BenchmarkConnections(b *testing.B) {
-	c := new(Connections)
-	remotes := make([]string, 4096)
-	for i := range remotes {
-		remotes[i] = "peer-" + string(rune('a'+i%26)) + string(rune('a'+i/26%26)) + string(rune('a'+i/676)) + ".example.org"
-	}
-	b.ReportAllocs()
-	b.SetParallelism(8)
-	b.RunParallel(func(pb *testing.PB) {
-		for i := 0; pb.Next(); i++ {
-			c.Opened("shakespeare.lit", remotes[i%len(remotes)], xep.Bidi)()
-		}
-	})
+func TestAskSoftware(t *testing.T) {
+	srv := testserver.New(testserver.Config{Home: testserver.Domain{Name: testserver.HomeName, Profile: testserver.StockProsody}})
+	t.Cleanup(func() { _ = srv.Close() })
+	s := connected(t, srv, "reporter.me.test")
+	got, err := AskSoftware(t.Context(), s, jid.MustParse(testserver.HomeName))
+	require.NoError(t, err)
+	require.NotEmpty(t, got.Name)
+	require.NotEmpty(t, got.Version)
+	require.Empty(t, got.OS)
+	_, err = AskSoftware(t.Context(), s, jid.MustParse("user@"+testserver.HomeName))
+	require.Error(t, err)
 }
