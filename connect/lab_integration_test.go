@@ -41,6 +41,7 @@ type realServer interface {
 	Component() string
 	Start(testing.TB)
 	Kill(testing.TB)
+	Restart(testing.TB)
 	Pause(testing.TB)
 	Resume(testing.TB)
 }

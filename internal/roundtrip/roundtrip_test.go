@@ -5,6 +5,7 @@ import (
 	"encoding/xml"
 	"io"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -35,6 +36,7 @@ type tokenSession struct {
 	reply string
 	delay time.Duration
 
+	mu      sync.Mutex
 	closed  int
 	request string
 }
@@ -48,7 +50,9 @@ func (s *tokenSession) SendIQElement(ctx context.Context, payload xml.TokenReade
 	if err := e.Flush(); err != nil {
 		return nil, err
 	}
+	s.mu.Lock()
 	s.request = b.String()
+	s.mu.Unlock()
 	select {
 	case <-time.After(s.delay):
 	case <-ctx.Done():
