@@ -277,6 +277,17 @@ func TestDroppedRequestsAreAnswered(t *testing.T) {
 	}
 }
 
+// TestComponentAnswersAsAsked shows that an error comes from the address that the request went to.
+func TestComponentAnswersAsAsked(t *testing.T) {
+	srv := testserver.Start(t, testserver.Config{})
+	s := open(t, connect.Component, componentConfig(srv))
+	for _, inner := range []string{"<a xmlns='u'/>", ""} {
+		reply, err := srv.Request(testContext(t), "get", evil, "someone@"+s.LocalAddr().String(), inner)
+		require.NoError(t, err)
+		require.Regexp(t, `from=['"]someone@crawler.me.test['"]`, reply)
+	}
+}
+
 // TestReplyFaults shows that a domain's fault costs its own requests only.
 func TestReplyFaults(t *testing.T) {
 	srv := testserver.Start(t, testserver.Config{})

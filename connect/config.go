@@ -51,7 +51,7 @@ type Config struct {
 	ConnectTimeout time.Duration
 	// KeepAlive is the silence after which the server is pinged (XEP-0199), 1 min if zero.
 	KeepAlive time.Duration
-	// IdleTimeout is the silence after which the connection counts as dead, twice KeepAlive if zero.
+	// IdleTimeout is the silence after which the connection counts as dead, twice KeepAlive if zero or no longer than that.
 	IdleTimeout time.Duration
 	// WriteTimeout bounds one write to the network, 30 s if zero.
 	WriteTimeout time.Duration
@@ -89,7 +89,9 @@ func (c Config) withDefaults(component bool) Config {
 	}
 	orDuration(&c.ConnectTimeout, 30*time.Second)
 	orDuration(&c.KeepAlive, time.Minute)
-	orDuration(&c.IdleTimeout, 2*c.KeepAlive)
+	if c.IdleTimeout <= c.KeepAlive {
+		c.IdleTimeout = 2 * c.KeepAlive
+	}
 	orDuration(&c.WriteTimeout, 30*time.Second)
 	orDuration(&c.MinBackoff, time.Second)
 	orDuration(&c.MaxBackoff, time.Minute)

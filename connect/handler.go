@@ -19,7 +19,11 @@ func (l *link) wrap(h xmpp.Handler) xmpp.Handler {
 	return xmpp.HandlerFunc(func(t xmlstream.TokenReadEncoder, start *xml.StartElement) error {
 		l.s.counters.add(cHandled)
 		request, id := requestID(start)
-		from := attr(start, "from")
+		from, to := attr(start, "from"), ""
+		if l.from != "" {
+			// A component answers as the address that was asked, which may be any of its domain.
+			to = attr(start, "to")
+		}
 		rec := &recorder{TokenReader: t, id: id}
 		err := handle(h, rec, start)
 		answered := rec.answered
@@ -39,7 +43,7 @@ func (l *link) wrap(h xmpp.Handler) xmpp.Handler {
 		}
 		if request && !answered {
 			// mellium does so for clients only.
-			_, _ = xmlstream.Copy(t, errorIQ(id, from, conditionOf(err)))
+			_, _ = xmlstream.Copy(t, errorIQ(id, from, to, conditionOf(err)))
 		}
 		return nil
 	})
@@ -85,13 +89,16 @@ func conditionOf(err error) stanza.Error {
 }
 
 // errorIQ addresses the reply with the request's own words.
-func errorIQ(id, from string, e stanza.Error) xml.TokenReader {
+func errorIQ(id, from, to string, e stanza.Error) xml.TokenReader {
 	start := xml.StartElement{Name: xml.Name{Local: "iq"}, Attr: []xml.Attr{
 		{Name: xml.Name{Local: "type"}, Value: "error"},
 		{Name: xml.Name{Local: "id"}, Value: id},
 	}}
 	if from != "" {
 		start.Attr = append(start.Attr, xml.Attr{Name: xml.Name{Local: "to"}, Value: from})
+	}
+	if to != "" {
+		start.Attr = append(start.Attr, xml.Attr{Name: xml.Name{Local: "from"}, Value: to})
 	}
 	return xmlstream.Wrap(e.TokenReader(), start)
 }
