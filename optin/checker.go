@@ -6,6 +6,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"mellium.im/xmlstream"
@@ -58,6 +59,7 @@ type Checker struct {
 	entries map[xep.Name]*entry
 	slots   chan struct{}
 	losses  map[chan struct{}]struct{}
+	asked   atomic.Uint64
 }
 
 // entry is what is known of a domain.
@@ -336,6 +338,7 @@ func (c *Checker) probe(ctx context.Context, name xep.Name) Evidence {
 		ev.Err = err
 		return ev
 	}
+	c.asked.Add(1)
 	info, err := disco.GetInfo(ctx, c.Session, to, "")
 	if err != nil {
 		ev.Err = err

@@ -63,6 +63,20 @@ func TestAListThatComesLateCountsAtOnce(t *testing.T) {
 	})
 }
 
+func TestStatsOfAChecker(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var n network
+		n.answer("denmark.lit", yes)
+		c := &optin.Checker{Session: &n}
+		c.Check(t.Context(), denmark)
+		c.Check(t.Context(), denmark)
+		c.Record(optin.Evidence{Domain: xep.MustName("yorick.lit"), Answered: true})
+		require.Equal(t, optin.CheckerStats{Asked: 1, Verdicts: map[optin.Reason]int{optin.Advertised: 1, optin.NoFeature: 1}}, c.Stats())
+		time.Sleep(20 * time.Minute)
+		require.Equal(t, map[optin.Reason]int{optin.Advertised: 1}, c.Stats().Verdicts, "what has lapsed is not counted")
+	})
+}
+
 func FuzzParseList(f *testing.F) {
 	f.Add([]byte(`["denmark.lit","bücher.example",""]`))
 	f.Add([]byte(`[1]`))
