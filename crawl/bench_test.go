@@ -1,7 +1,6 @@
 package crawl_test
 
 import (
-	"runtime"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -38,11 +37,4 @@ func BenchmarkCrawl(b *testing.B) {
 		b.ReportMetric(float64(int64(after)-int64(before))/float64(want), "B/domain")
 	}
 	b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N*want), "µs/domain")
-}
-
-func heap() uint64 {
-	runtime.GC()
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	return m.HeapAlloc
 }

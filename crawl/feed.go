@@ -131,16 +131,21 @@ func (r *run) subscribe(ctx context.Context, f *feed) error {
 		return err
 	}
 	r.feeds.set(f, false)
-	r.failures[FailureSubscription]++
-	if errors.Is(err, pubsub.ErrTooManySubscriptions) {
-		return nil
-	}
 	if !errors.As(err, &refused) {
+		if errors.Is(err, pubsub.ErrTooManySubscriptions) {
+			r.failures[FailureSubscription]++
+			err = nil
+		}
 		return err
 	}
-	// Of a node that does not exist it is the fetch that tells, and a node may return at any time.
-	if refused.Condition != stanza.ItemNotFound && !errors.Is(err, pubsub.ErrPending) && !pubsub.IsTemporary(err) {
-		f.retry = r.clock.Now().Add(refusedPause)
+	if refused.Condition == stanza.ItemNotFound {
+		// That there is no node is for the fetch to tell, and it may return at any time.
+		f.held = false
+		return nil
+	}
+	r.failures[FailureSubscription]++
+	if !errors.Is(err, pubsub.ErrPending) && !pubsub.IsTemporary(err) {
+		f.held, f.retry = false, r.clock.Now().Add(refusedPause)
 	}
 	return nil
 }
