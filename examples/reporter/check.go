@@ -6,10 +6,11 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"mellium.im/xmpp/jid"
 
-	"github.com/xmppgraph/xmppgraph/connect"
+	"github.com/xmppgraph/xmppgraph/optin"
 	"github.com/xmppgraph/xmppgraph/pubsub"
 	"github.com/xmppgraph/xmppgraph/report"
 	"github.com/xmppgraph/xmppgraph/xep"
@@ -18,16 +19,8 @@ import (
 // errCheck is a check that found something to do.
 var errCheck = errors.New("there is something left to configure")
 
-const advertiseRemedy = `The domain itself has to advertise urn:xmpp:serverinfo:0.
-Prosody: load mod_delegation of the community modules on the VirtualHost and on  Component "%[1]s" , and add to the VirtualHost
-    delegations = { ["urn:xmpp:serverinfo:0"] = { jid = "%[1]s" } }
-ejabberd: add
-    acl:           {reporter: {server: "%[1]s"}}
-    access_rules:  {reporter: {allow: reporter}}
-    modules:       {mod_delegation: {namespaces: {"urn:xmpp:serverinfo:0": {access: reporter}}}}`
-
-const formRemedy = `ejabberd: add to mod_disco
-    server_info: [{modules: [mod_disco], name: serverinfo-pubsub-node, urls: ["%s"]}]`
+// trialSuffix makes the name of the node on which the check publishes.
+const trialSuffix = "-check"
 
 // checker prints a line for each step and what to do about those that fail.
 type checker struct {
@@ -35,29 +28,46 @@ type checker struct {
 	failed bool
 }
 
-func (k *checker) step(what, got string, err error, fix string) {
-	mark := "✔"
-	if err != nil {
-		mark, got, k.failed = "✖", err.Error(), true
-	}
-	fmt.Fprintf(k.w, "%s %-44s %s\n", mark, what, got)
-	if err == nil || fix == "" {
-		return
-	}
+func (k *checker) line(mark, what, got string) { fmt.Fprintf(k.w, "%s %-44s %s\n", mark, what, got) }
+
+func (k *checker) ok(what, got string) { k.line("✔", what, got) }
+
+// skip is for what could not be tried.
+func (k *checker) skip(what, why string) { k.line("–", what, why) }
+
+func (k *checker) fail(what string, err error, fix string) {
+	k.failed = true
+	k.line("✖", what, strings.ReplaceAll(err.Error(), "\n", "; "))
 	for line := range strings.Lines(fix) {
 		fmt.Fprintf(k.w, "    %s\n", strings.TrimRight(line, "\n"))
 	}
 }
 
-// check tries every step. It creates and configures the node, but publishes nothing.
-func check(ctx context.Context, c *config, s *connect.Session, r *report.Reporter, w io.Writer) error {
+func (k *checker) step(what, got string, err error, fix string) {
+	if err != nil {
+		k.fail(what, err, fix)
+	} else {
+		k.ok(what, got)
+	}
+}
+
+// check tries every step. It creates and configures the nodes, publishes on a node of its own and removes that again.
+func (p *program) check(ctx context.Context, w io.Writer) error {
 	k := &checker{w: w}
-	k.step("connected", s.LocalAddr().String(), nil, "")
-	cs, err := r.Source.Connections(ctx)
-	k.step("live connections from "+strings.SplitN(c.source, ":", 2)[0], fmt.Sprintf("%d", len(cs)), err, remedy(err))
-	k.node(ctx, s, r)
-	for _, d := range append([]string{c.domain}, c.also...) {
-		k.advertised(ctx, s, d, r.Advert().Node)
+	k.ok("connected", p.session.LocalAddr().String())
+	known := p.checkSource(ctx, k)
+	if p.providers != nil {
+		err := p.providers.Load(ctx)
+		k.step("list of providers", fmt.Sprintf("%d domains", p.providers.Len()), err, "")
+	}
+	for _, r := range p.reporters {
+		brand, usable := k.node(ctx, p, r)
+		k.trial(ctx, p, r, usable)
+		for _, a := range r.Adverts() {
+			k.advertised(ctx, p, a, brand)
+		}
+		k.server(ctx, r)
+		k.peers(ctx, p, r, known)
 	}
 	if k.failed {
 		return errCheck
@@ -65,42 +75,128 @@ func check(ctx context.Context, c *config, s *connect.Session, r *report.Reporte
 	return nil
 }
 
-func (k *checker) node(ctx context.Context, s pubsub.Session, r *report.Reporter) {
-	p := &pubsub.Publisher{Session: s, Service: r.Service, Node: r.Node}
-	node, err := p.Ensure(ctx)
+func (p *program) checkSource(ctx context.Context, k *checker) bool {
+	kind, _, _ := strings.Cut(p.source, ":")
+	cs, err := p.reporters[0].Source.Connections(ctx)
+	k.step("live connections from "+kind, fmt.Sprintf("%d", len(cs)), err, sourceRemedy(p.source, err))
+	return err == nil
+}
+
+// node makes sure of the node, and reports whether one could publish.
+func (k *checker) node(ctx context.Context, p *program, r *report.Reporter) (brand pubsub.Brand, usable bool) {
+	what := "node " + r.Node + " on " + r.Service.String()
+	node, err := (&pubsub.Publisher{Session: p.session, Service: r.Service, Node: r.Node}).Ensure(ctx)
 	if err != nil {
-		k.step("node "+r.Node+" on "+r.Service.String(), "", err, remedy(err))
-		return
+		k.fail(what, err, remedy(err))
+		return pubsub.UnknownBrand, false
 	}
 	got := "configured before"
-	if node.Created {
+	switch {
+	case !node.Owned:
+		err = errors.New("belongs to somebody else, so that publishing may be refused")
+	case node.Created:
 		got = "created"
 	}
-	if !node.Owned {
-		err = errors.New("belongs to somebody else, so that publishing may be refused")
-	}
-	k.step("node "+node.Node+" on "+node.Service.String(), got, err, "")
+	k.step(what, got, err, forBrand(node.Brand, "Have its owner delete it, or make "+p.session.LocalAddr().Bare().String()+" an owner.", ""))
 	for _, d := range node.Deviations {
-		k.step("    "+d.Field, "", errors.New(d.String()), "")
+		k.fail("    "+d.Field, errors.New(d.String()), "")
 	}
+	return node.Brand, true
+}
+
+// trial publishes an empty report on a node of its own, reads it back and deletes the node.
+func (k *checker) trial(ctx context.Context, p *program, r *report.Reporter, usable bool) {
+	const what = "trial publication"
+	if !usable {
+		k.skip(what, "needs the node")
+		return
+	}
+	name, err := xep.ParseName(r.Domain)
+	if err != nil {
+		k.fail(what, err, "")
+		return
+	}
+	payload, err := optin.Redact(name, nil, p.consent.Verdict, time.Now(), optin.CountNone).Payload()
+	if err != nil {
+		k.fail(what, err, "")
+		return
+	}
+	trial := &pubsub.Publisher{Session: p.session, Service: r.Service, Node: r.Node + trialSuffix}
+	err = trial.Publish(ctx, payload)
+	if err == nil {
+		_, err = pubsub.Fetch(ctx, p.session, r.Service, trial.Node)
+	}
+	removed := trial.Delete(ctx)
+	if err != nil {
+		k.fail(what, err, remedy(err))
+		return
+	}
+	k.step(what, "published, read back and removed", removed, remedy(removed))
 }
 
 // advertised looks at the domain as everybody else does.
-func (k *checker) advertised(ctx context.Context, s *connect.Session, domain string, want xep.NodeURI) {
-	name, err := xep.ParseName(domain)
-	if err != nil {
-		k.step(domain+" advertises", "", err, "")
-		return
-	}
-	loc, err := pubsub.Locate(ctx, s, name)
+func (k *checker) advertised(ctx context.Context, p *program, a *optin.Advert, brand pubsub.Brand) {
+	domain, self := a.Domain.Unicode(), p.session.LocalAddr().Bare().String()
+	fill := func(s string) string { return fmt.Sprintf(s+"%[4]s", self, domain, a.Node, "") }
+	loc, err := pubsub.Locate(ctx, p.session, a.Domain)
 	if !loc.Advertised {
-		k.step(domain+" advertises", "", err, fmt.Sprintf(advertiseRemedy, s.LocalAddr().Bare()))
+		if err == nil {
+			err = fmt.Errorf("%s is not among its features", xep.NS)
+		}
+		fix := forBrand(brand, advertiseProsody, advertiseEjabberd)
+		if p.component == "" {
+			fix = forBrand(brand, advertiseProsodyUser, advertiseEjabberdUser)
+		}
+		k.fail(domain+" advertises", err, fill(fix))
+		k.skip(domain+" points at the node", "needs the feature")
 		return
 	}
-	k.step(domain+" advertises", xep.NS, nil, "")
+	k.ok(domain+" advertises", xep.NS)
 	got := xep.NodeURI{Service: loc.Service, Node: loc.Node}
-	if err == nil && !got.Equal(want) && !loc.Service.Equal(jid.JID{}) {
+	if err == nil && !got.Equal(a.Node) && !loc.Service.Equal(jid.JID{}) {
 		err = fmt.Errorf("points at %s", got)
 	}
-	k.step(domain+" points at "+want.String(), "", err, fmt.Sprintf(formRemedy, want))
+	k.step(domain+" points at the node", a.Node.String(), err, fill(forBrand(brand, formProsody, formEjabberd)))
+}
+
+// server asks what is to be told of the server itself.
+func (k *checker) server(ctx context.Context, r *report.Reporter) {
+	if r.Software != nil {
+		s, err := r.Software(ctx)
+		k.step("software of "+r.Domain, s.Name+" "+s.Version, err, "")
+	}
+	if r.Users != nil {
+		n, err := r.Users(ctx)
+		k.step("active users of "+r.Domain, fmt.Sprintf("%d", n), err, "")
+	}
+}
+
+// peers asks the connected peers. That none of them answers is more likely our fault than theirs.
+func (k *checker) peers(ctx context.Context, p *program, r *report.Reporter, known bool) {
+	what := "peers of " + r.Domain
+	if !known {
+		k.skip(what, "needs the connections")
+		return
+	}
+	c, err := r.Compose(ctx)
+	if err != nil {
+		k.fail(what, err, sourceRemedy(p.source, err))
+		return
+	}
+	answered := 0
+	for _, peer := range c.Peers {
+		switch peer.Verdict.Reason() {
+		case optin.Advertised, optin.NoFeature, optin.Revoked:
+			answered++
+		}
+	}
+	got := fmt.Sprintf("%d connected, %d answered, %d named", len(c.Peers), answered, len(c.Redacted.Names()))
+	switch {
+	case len(c.Peers) == 0:
+		k.skip(what, "none is connected now")
+	case answered == 0:
+		k.fail(what, errors.New(got), fmt.Sprintf(noAnswersRemedy, p.session.LocalAddr().Domain()))
+	default:
+		k.ok(what, got)
+	}
 }

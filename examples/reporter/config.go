@@ -13,6 +13,7 @@ import (
 	"github.com/peterbourgon/ff/v3"
 	"mellium.im/xmpp/jid"
 
+	"github.com/xmppgraph/xmppgraph/examples/internal/providers"
 	"github.com/xmppgraph/xmppgraph/optin"
 	"github.com/xmppgraph/xmppgraph/report"
 	"github.com/xmppgraph/xmppgraph/xep"
@@ -40,28 +41,45 @@ or as a user:
 
 What to publish:
     -domain DOMAIN       your domain (the account's, or what follows the first
-                         dot of the component's)
-    -service ADDRESS     your pubsub service (pubsub. and your domain)
-    -node NAME           the node on it (serverinfo)
+                         dot of the component's); repeat for more domains, of
+                         which each gets a node of its own
+    -also DOMAIN         a further domain of yours in the same item as the only
+                         -domain; repeat
+    -service ADDRESS     your pubsub service (pubsub. and each domain)
+    -node NAME           the node on it (serverinfo; serverinfo/DOMAIN where
+                         several domains share a service)
     -source SOURCE       where the live connections come from (prosody):
                            prosody     its ad-hoc command, for which the
                                        reporter must be an administrator
+                           prosody-socket[:PATH]
+                                       its admin socket, for which the reporter
+                                       must run on the same machine, as the
+                                       user prosody
+                                       (` + report.DefaultProsodySocket + `)
                            ejabberd    its list of outgoing connections, for
-                                       which it must be one, too; incoming
-                                       connections can't be seen in this way
+                                       which it must be an administrator, too;
+                                       incoming connections can't be seen in
+                                       this way
                            file:PATH   a file with a line of JSON for each:
                                        {"remote":"a.example","direction":"bidi"}
                            exec:CMD    a command that prints such lines
-    -also DOMAIN         a further domain of yours in the same item; repeat
-    -omit DOMAIN         a domain to leave out, such as a component of yours;
-                         repeat for more
+    -omit DOMAIN         a domain to leave out; repeat for more. What the server
+                         itself lists below your domain is left out anyhow
     -contact KIND=URI    an address for your domain's disco form, for example
                          abuse=mailto:abuse@example.org; repeat for more
+    -software            tell which software your server runs, in which version
+    -users HOW           tell how many active users your first domain has:
+                           prosody     as Prosody's mod_measure_active_users
+                                       counts them, with -source prosody-socket
+                           exec:CMD    a command that prints the number
 
 Who is named:
     -exclude DOMAIN      never name it, whatever it advertises; repeat for more
-    -providers FILE      name the domains of this JSON array although they don't
-                         advertise; the XEP knows no such exception
+    -providers WHERE     name the domains of this JSON array, a file or a URL,
+                         although they don't advertise; the XEP knows no such
+                         exception
+    -providers-state FILE
+                         keep the list of a URL there for the next start
     -counts HOW          publish the number of unnamed peers exact, rounded down
                          to tens, or none (exact)
     -verdict-ttl TIME    how long a peer may be named after it was last seen to
@@ -74,6 +92,7 @@ Who is named:
     -dry-run             print the payload, and why each peer is named or not,
                          without publishing
     -check               try every step and say what to configure
+    -metrics HOST:PORT   serve counters for Prometheus at /metrics (off)
     -log-level LEVEL     debug, info, warn or error (info)
     -log-format FORMAT   text or json (text)
     -config FILE         options from a file, one per line: "domain example.org"
@@ -92,19 +111,23 @@ type config struct {
 	jid, passwordFile     string
 	server, tlsCA         string
 
-	domain, service, node string
-	source                string
-	also, omit            list
-	contacts              list
+	domains       list
+	service, node string
+	source        string
+	also, omit    list
+	contacts      list
+	software      bool
+	users         string
 
-	exclude    list
-	providers  string
-	counts     string
-	verdictTTL time.Duration
+	exclude                   list
+	providers, providersState string
+	counts                    string
+	verdictTTL                time.Duration
 
 	interval, heartbeat time.Duration
 	keep                bool
 	once, dryRun, check bool
+	metrics             string
 	logLevel            slog.Level
 	logFormat           string
 }
@@ -159,12 +182,13 @@ func (c *config) register(fs *flag.FlagSet) {
 		{&c.component, "component", ""}, {&c.secretFile, "secret-file", ""},
 		{&c.jid, "jid", ""}, {&c.passwordFile, "password-file", ""},
 		{&c.server, "server", ""}, {&c.tlsCA, "tls-ca", ""},
-		{&c.domain, "domain", ""}, {&c.service, "service", ""}, {&c.node, "node", xep.DefaultNode},
-		{&c.source, "source", "prosody"}, {&c.providers, "providers", ""}, {&c.counts, "counts", "exact"},
-		{&c.logFormat, "log-format", "text"},
+		{&c.service, "service", ""}, {&c.node, "node", ""}, {&c.source, "source", "prosody"}, {&c.users, "users", ""},
+		{&c.providers, "providers", ""}, {&c.providersState, "providers-state", ""}, {&c.counts, "counts", "exact"},
+		{&c.metrics, "metrics", ""}, {&c.logFormat, "log-format", "text"},
 	} {
 		fs.StringVar(f.p, f.name, f.value, "")
 	}
+	fs.Var(&c.domains, "domain", "")
 	fs.Var(&c.also, "also", "")
 	fs.Var(&c.omit, "omit", "")
 	fs.Var(&c.exclude, "exclude", "")
@@ -172,6 +196,7 @@ func (c *config) register(fs *flag.FlagSet) {
 	fs.DurationVar(&c.verdictTTL, "verdict-ttl", optin.DefaultNamedTTL, "")
 	fs.DurationVar(&c.interval, "interval", report.DefaultInterval, "")
 	fs.DurationVar(&c.heartbeat, "heartbeat", report.DefaultHeartbeat, "")
+	fs.BoolVar(&c.software, "software", false, "")
 	fs.BoolVar(&c.keep, "keep", false, "")
 	fs.BoolVar(&c.once, "once", false, "")
 	fs.BoolVar(&c.dryRun, "dry-run", false, "")
@@ -199,17 +224,22 @@ func (c *config) checkFlags() error {
 	if err != nil {
 		return err
 	}
-	if c.domain == "" {
-		c.domain = addr.Domainpart()
+	if len(c.domains) == 0 {
+		domain := addr.Domainpart()
 		if c.component != "" {
-			_, c.domain, _ = strings.Cut(c.domain, ".")
+			_, domain, _ = strings.Cut(domain, ".")
 		}
+		c.domains = list{domain}
 	}
-	if c.service == "" {
-		c.service = "pubsub." + c.domain
+	if len(c.domains) > 1 && len(c.also) > 0 {
+		return errors.New("-also puts a domain into the item of the only -domain, but there are several")
 	}
-	if _, err := jid.Parse(c.service); err != nil {
-		return fmt.Errorf("-service %q: %w", c.service, err)
+	if err := errors.Join(checkNames("-domain", c.domains...), checkNames("-also", c.also...),
+		checkNames("-omit", c.omit...), checkNames("-exclude", c.exclude...)); err != nil {
+		return err
+	}
+	if _, err := c.sites(); err != nil {
+		return err
 	}
 	if _, err := c.countPolicy(); err != nil {
 		return err
@@ -217,11 +247,16 @@ func (c *config) checkFlags() error {
 	if _, err := c.contactFields(); err != nil {
 		return err
 	}
-	if _, err := sourceKind(c.source); err != nil {
+	if _, _, err := sourceKind(c.source); err != nil {
 		return err
 	}
-	return errors.Join(checkNames("-domain", c.domain), checkNames("-also", c.also...),
-		checkNames("-omit", c.omit...), checkNames("-exclude", c.exclude...))
+	if err := c.checkUsers(); err != nil {
+		return err
+	}
+	if err := providers.CheckLocation(c.providers); err != nil {
+		return fmt.Errorf("-providers: %w", err)
+	}
+	return nil
 }
 
 func checkNames(flag string, names ...string) error {

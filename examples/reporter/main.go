@@ -15,10 +15,6 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
-
-	"github.com/xmppgraph/xmppgraph/connect"
-	"github.com/xmppgraph/xmppgraph/pubsub"
-	"github.com/xmppgraph/xmppgraph/report"
 )
 
 func main() {
@@ -41,27 +37,12 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 	if err := serve(ctx, c, newLogger(c, stderr), stdout); err != nil {
 		fmt.Fprintf(stderr, "reporter: %v\n", err)
-		for line := range strings.Lines(remedy(err)) {
+		for line := range strings.Lines(sourceRemedy(c.source, err)) {
 			fmt.Fprintf(stderr, "    %s\n", strings.TrimRight(line, "\n"))
 		}
 		return 1
 	}
 	return 0
-}
-
-// remedy is what the operator can do about an error, empty if that is not known.
-func remedy(err error) string {
-	var refused *pubsub.Error
-	var connection *connect.Error
-	switch {
-	case errors.As(err, &refused):
-		return refused.Remedy
-	case errors.As(err, &connection):
-		return connection.Remedy
-	case errors.Is(err, report.ErrNotAdmin):
-		return notAdminRemedy
-	}
-	return ""
 }
 
 func newLogger(c *config, w io.Writer) *slog.Logger {

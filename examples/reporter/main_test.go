@@ -4,9 +4,14 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/pem"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -57,10 +62,20 @@ func TestScripts(t *testing.T) {
 			e.Values[serverKey{}] = srv
 			e.Setenv("COMPONENT_PORT", srv.ComponentAddr())
 			e.Setenv("CLIENT_PORT", srv.ClientAddr())
+			web := &website{}
+			site := httptest.NewServer(web)
+			e.Defer(site.Close)
+			e.Values[webKey{}] = web
+			e.Setenv("WEB", site.URL+"/list.json")
+			metrics, err := freeAddr()
+			if err != nil {
+				return err
+			}
+			e.Setenv("METRICS", metrics)
 			return writeFiles(e.WorkDir, srv)
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"domain": cmdDomain, "connected": cmdConnected, "item": cmdItem,
+			"domain": cmdDomain, "connected": cmdConnected, "item": cmdItem, "metrics": cmdMetrics, "web": cmdWeb,
 		},
 	})
 }
@@ -106,12 +121,17 @@ func cmdConnected(ts *testscript.TestScript, _ bool, args []string) {
 	server(ts).Domain(testserver.HomeName).SetConnections(all...)
 }
 
-// cmdItem is "item FILE TEXT" or "! item": it waits until the item holds the text and writes it to a file, or until there is none.
+// cmdItem is "item [-node NODE] FILE TEXT" or "! item": it waits until the item holds the text and writes it to a file, or
+// until there is none.
 func cmdItem(ts *testscript.TestScript, neg bool, args []string) {
+	node := xep.DefaultNode
+	if len(args) > 1 && args[0] == "-node" {
+		node, args = args[1], args[2:]
+	}
 	deadline := time.Now().Add(patience)
 	var item string
 	for time.Now().Before(deadline) {
-		item = server(ts).Domain(testserver.HomeName).Items(xep.DefaultNode)[xep.ItemCurrent]
+		item = server(ts).Domain(testserver.HomeName).Items(node)[xep.ItemCurrent]
 		if neg && item == "" {
 			return
 		}
@@ -122,6 +142,55 @@ func cmdItem(ts *testscript.TestScript, neg bool, args []string) {
 		time.Sleep(10 * time.Millisecond)
 	}
 	ts.Fatalf("the item is %q", item)
+}
+
+// freeAddr is an address on which nobody listens now.
+func freeAddr() (string, error) {
+	l, err := net.Listen("tcp", "localhost:0")
+	if err != nil {
+		return "", err
+	}
+	defer l.Close()
+	return l.Addr().String(), nil
+}
+
+// cmdMetrics is "[!] metrics LINE": the metrics page holds it, or doesn't.
+func cmdMetrics(ts *testscript.TestScript, neg bool, args []string) {
+	client := &http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true}}
+	resp, err := client.Get("http://" + ts.Getenv("METRICS") + "/metrics")
+	ts.Check(err)
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	ts.Check(err)
+	if strings.Contains(string(b), args[0]) == neg {
+		ts.Fatalf("the page is\n%s", b)
+	}
+}
+
+type webKey struct{}
+
+// website serves one file, or is out of order.
+type website struct{ content atomic.Pointer[[]byte] }
+
+// ServeHTTP implements http.Handler.
+func (s *website) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
+	b := s.content.Load()
+	if b == nil {
+		http.Error(w, "out of order", http.StatusServiceUnavailable)
+		return
+	}
+	_, _ = w.Write(*b)
+}
+
+// cmdWeb is "web FILE" or "! web": the file is on the web, or nothing is.
+func cmdWeb(ts *testscript.TestScript, neg bool, args []string) {
+	site := ts.Value(webKey{}).(*website)
+	if neg {
+		site.content.Store(nil)
+		return
+	}
+	b := []byte(ts.ReadFile(args[0]))
+	site.content.Store(&b)
 }
 
 func TestReadLines(t *testing.T) {

@@ -4,11 +4,14 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 	"slices"
+	"sync"
 	"text/tabwriter"
 
 	"mellium.im/xmpp/component"
@@ -17,6 +20,7 @@ import (
 	"mellium.im/xmpp/stanza"
 
 	"github.com/xmppgraph/xmppgraph/connect"
+	"github.com/xmppgraph/xmppgraph/examples/internal/providers"
 	"github.com/xmppgraph/xmppgraph/optin"
 	"github.com/xmppgraph/xmppgraph/report"
 	"github.com/xmppgraph/xmppgraph/xep"
@@ -24,11 +28,11 @@ import (
 
 // serve does what the flags say until that is done, ctx ends or the connection is lost for good.
 func serve(ctx context.Context, c *config, log *slog.Logger, stdout io.Writer) error {
-	advert, err := newAdvert(c)
+	adverts, err := newAdverts(c)
 	if err != nil {
 		return err
 	}
-	s, err := dial(ctx, c, log, optin.Handle(advert...))
+	s, err := dial(ctx, c, log, optin.Handle(adverts...))
 	if err != nil {
 		if ctx.Err() != nil {
 			return nil
@@ -37,45 +41,161 @@ func serve(ctx context.Context, c *config, log *slog.Logger, stdout io.Writer) e
 	}
 	defer s.Close()
 	log.Info("connected", "as", s.LocalAddr().String())
-	r, err := newReporter(c, s, log)
+	p, err := newProgram(c, s, log)
 	if err != nil {
 		return err
 	}
-	switch {
-	case c.check:
-		return check(ctx, c, s, r, stdout)
-	case c.dryRun:
-		return dryRun(ctx, r, stdout)
-	case c.once:
-		if _, err := r.Once(ctx); err != nil {
-			return err
-		}
-		fmt.Fprintln(stdout, r.Advert().Node)
-		return nil
+	if c.check {
+		return p.check(ctx, stdout)
 	}
-	return publish(ctx, s, r)
+	if err := p.loadProviders(ctx); err != nil {
+		return err
+	}
+	switch {
+	case c.dryRun:
+		return p.dryRun(ctx, stdout)
+	case c.once:
+		return p.publishOnce(ctx, stdout)
+	}
+	return p.publish(ctx)
 }
 
-// publish runs the reporter until ctx ends or the session is beyond repair.
-func publish(ctx context.Context, s *connect.Session, r *report.Reporter) error {
+// program is what the flags come down to, on a session.
+type program struct {
+	*config
+	session   *connect.Session
+	consent   *optin.Checker
+	providers *providers.List
+	reporters []*report.Reporter
+	log       *slog.Logger
+}
+
+func newProgram(c *config, s *connect.Session, log *slog.Logger) (*program, error) {
+	p := &program{config: c, session: s, log: log}
+	policy, err := p.policy()
+	if err != nil {
+		return nil, err
+	}
+	p.consent = &optin.Checker{Session: s, Policy: policy, NamedTTL: c.verdictTTL}
+	source, err := newSource(c, s)
+	if err != nil {
+		return nil, err
+	}
+	sites, err := c.sites()
+	if err != nil {
+		return nil, err
+	}
+	for i, site := range sites {
+		r, err := p.reporter(site, source)
+		if err != nil {
+			return nil, err
+		}
+		if i == 0 {
+			r.Users = c.activeUsers()
+		}
+		p.reporters = append(p.reporters, r)
+	}
+	return p, nil
+}
+
+// policy turns exclusions and the list of providers into functions.
+func (p *program) policy() (optin.Policy, error) {
+	excluded := make([]xep.Name, 0, len(p.exclude))
+	for _, s := range p.exclude {
+		n, err := xep.ParseName(s)
+		if err != nil {
+			return optin.Policy{}, err
+		}
+		excluded = append(excluded, n)
+	}
+	policy := optin.Policy{Excluded: optin.NewSet(excluded...).Has}
+	if p.config.providers != "" {
+		p.providers = &providers.List{Location: p.config.providers, StateFile: p.providersState, Logger: p.log}
+		policy.Listed = p.providers.Has
+	}
+	return policy, nil
+}
+
+// loadProviders gets the list of providers, if there is one. That a URL has none now is no reason not to start.
+func (p *program) loadProviders(ctx context.Context) error {
+	if p.providers == nil {
+		return nil
+	}
+	err := p.providers.Load(ctx)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
+		return fmt.Errorf("-providers: %w", err)
+	}
+	return nil
+}
+
+func (p *program) reporter(s site, source report.Source) (*report.Reporter, error) {
+	counts, err := p.countPolicy()
+	if err != nil {
+		return nil, err
+	}
+	r := &report.Reporter{
+		Session: p.session, Domain: s.domain, Service: s.service, Node: s.node, Source: source,
+		Also: s.also, Omit: slices.Clone(p.omit), Counts: counts,
+		Interval: p.interval, Heartbeat: p.heartbeat,
+		Consent: p.consent,
+		Logger:  p.log.With("domain", s.domain),
+	}
+	if p.component != "" {
+		r.Omit = append(r.Omit, p.component)
+	}
+	if p.keep {
+		r.Exit = report.Keep
+	}
+	if p.software {
+		host, err := jid.Parse(s.domain)
+		if err != nil {
+			return nil, err
+		}
+		r.Software = func(ctx context.Context) (xep.Software, error) { return report.AskSoftware(ctx, p.session, host) }
+	}
+	return r, nil
+}
+
+// publish runs the reporters until ctx ends or the session is beyond repair.
+func (p *program) publish(ctx context.Context) error {
+	if p.metrics != "" {
+		stop, err := serveMetrics(ctx, p.metrics, func(w io.Writer) { writeMetrics(w, p.reporters, p.consent) }, p.log)
+		if err != nil {
+			return err
+		}
+		defer stop()
+	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	watched := make(chan struct{})
-	go func() {
-		defer close(watched)
+	var beside sync.WaitGroup
+	beside.Go(func() {
 		select {
-		case <-s.Done():
-			cancel(s.Err())
+		case <-p.session.Done():
+			cancel(p.session.Err())
 		case <-ctx.Done():
 		}
-	}()
-	err := r.Run(ctx)
+	})
+	if p.providers != nil {
+		beside.Go(func() { p.providers.Run(ctx) })
+	}
+	err := report.RunAll(ctx, p.reporters...)
 	cancel(nil)
-	<-watched
-	if lost := s.Err(); lost != nil {
+	beside.Wait()
+	if lost := p.session.Err(); lost != nil {
 		return lost
 	}
 	return err
+}
+
+// publishOnce publishes each item and prints where it is.
+func (p *program) publishOnce(ctx context.Context, w io.Writer) error {
+	for _, r := range p.reporters {
+		if _, err := r.Once(ctx); err != nil {
+			return err
+		}
+		fmt.Fprintln(w, r.Advert().Node)
+	}
+	return nil
 }
 
 // dial connects as a component or as a user.
@@ -119,86 +239,16 @@ func trust(path string) (*tls.Config, error) {
 	return &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}, nil
 }
 
-// newAdvert is what a server that delegates the feature to us gets for its domains.
-// It is needed before there is a session, because the server asks as soon as there is one.
-func newAdvert(c *config) ([]*optin.Advert, error) {
-	service, err := jid.Parse(c.service)
-	if err != nil {
-		return nil, err
-	}
-	contacts, err := c.contactFields()
-	if err != nil {
-		return nil, err
-	}
-	var adverts []*optin.Advert
-	for _, d := range append([]string{c.domain}, c.also...) {
-		name, err := xep.ParseName(d)
-		if err != nil {
-			return nil, err
-		}
-		adverts = append(adverts, &optin.Advert{Domain: name, Node: xep.NodeURI{Service: service, Node: c.node}, Contacts: contacts})
-	}
-	return adverts, nil
-}
-
-func newReporter(c *config, s report.Session, log *slog.Logger) (*report.Reporter, error) {
-	service, err := jid.Parse(c.service)
-	if err != nil {
-		return nil, err
-	}
-	policy, err := newPolicy(c, log)
-	if err != nil {
-		return nil, err
-	}
-	omit := slices.Clone(c.omit)
-	if c.component != "" {
-		omit = append(omit, c.component)
-	}
-	r := &report.Reporter{
-		Session: s, Domain: c.domain, Service: service, Node: c.node,
-		Also: c.also, Omit: omit,
-		Interval: c.interval, Heartbeat: c.heartbeat,
-		Consent: &optin.Checker{Session: s, Policy: policy, NamedTTL: c.verdictTTL},
-		Logger:  log,
-	}
-	if c.keep {
-		r.Exit = report.Keep
-	}
-	if r.Counts, err = c.countPolicy(); err != nil {
-		return nil, err
-	}
-	r.Source, err = newSource(c, s)
-	return r, err
-}
-
-// newPolicy turns exclusions and the list of providers into functions.
-func newPolicy(c *config, log *slog.Logger) (optin.Policy, error) {
-	excluded := make([]xep.Name, 0, len(c.exclude))
-	for _, s := range c.exclude {
-		n, err := xep.ParseName(s)
-		if err != nil {
-			return optin.Policy{}, err
-		}
-		excluded = append(excluded, n)
-	}
-	p := optin.Policy{Excluded: optin.NewSet(excluded...).Has}
-	if c.providers == "" {
-		return p, nil
-	}
-	b, err := os.ReadFile(c.providers)
-	if err != nil {
-		return p, err
-	}
-	names, skipped, err := optin.ParseList(b)
-	if err != nil {
-		return p, fmt.Errorf("%s: %w", c.providers, err)
-	}
-	log.Info("providers are named whether or not they advertise", "count", len(names), "skipped", skipped)
-	p.Listed = optin.NewSet(names...).Has
-	return p, nil
-}
-
 // dryRun prints what would be published, and why.
+func (p *program) dryRun(ctx context.Context, w io.Writer) error {
+	for _, r := range p.reporters {
+		if err := dryRun(ctx, r, w); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func dryRun(ctx context.Context, r *report.Reporter, w io.Writer) error {
 	c, err := r.Compose(ctx)
 	if err != nil {

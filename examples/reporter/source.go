@@ -24,39 +24,41 @@ const (
 	maxLines = 1_000_000
 )
 
-const notAdminRemedy = `Prosody: add the reporter's address to  admins = { … }  at the top or in the VirtualHost, load mod_admin_adhoc, and restart.
-ejabberd: use  -source ejabberd , and let the access rule "configure" allow the reporter's address.`
-
 // sourceKind splits the flag's value.
-func sourceKind(s string) (kind string, err error) {
+func sourceKind(s string) (kind, arg string, err error) {
 	kind, arg, hasArg := strings.Cut(s, ":")
 	switch kind {
 	case "prosody", "ejabberd":
 		if !hasArg {
-			return kind, nil
+			return kind, "", nil
+		}
+	case "prosody-socket":
+		if !hasArg || strings.TrimSpace(arg) != "" {
+			return kind, arg, nil
 		}
 	case "file", "exec":
 		if strings.TrimSpace(arg) != "" {
-			return kind, nil
+			return kind, arg, nil
 		}
 	}
-	return "", fmt.Errorf("-source %q is neither prosody, ejabberd, file:PATH nor exec:CMD", s)
+	return "", "", fmt.Errorf("-source %q is neither prosody, prosody-socket[:PATH], ejabberd, file:PATH nor exec:CMD", s)
 }
 
 func newSource(c *config, s report.Session) (report.Source, error) {
-	kind, err := sourceKind(c.source)
+	kind, arg, err := sourceKind(c.source)
 	if err != nil {
 		return nil, err
 	}
-	_, arg, _ := strings.Cut(c.source, ":")
 	switch kind {
+	case "prosody-socket":
+		return report.ProsodySocket{Path: arg}, nil
 	case "file":
-		return report.SourceFunc(func(context.Context) ([]report.Connection, error) { return readFile(arg) }), nil
+		return ofFirst(c, func(context.Context) ([]report.Connection, error) { return readFile(arg) }), nil
 	case "exec":
-		return report.SourceFunc(func(ctx context.Context) ([]report.Connection, error) { return readCommand(ctx, arg) }), nil
+		return ofFirst(c, func(ctx context.Context) ([]report.Connection, error) { return readCommand(ctx, arg) }), nil
 	}
 	var sources []report.Source
-	for _, d := range append([]string{c.domain}, c.also...) {
+	for _, d := range c.locals() {
 		host, err := jid.Parse(d)
 		if err != nil {
 			return nil, err
@@ -68,6 +70,19 @@ func newSource(c *config, s report.Session) (report.Source, error) {
 		}
 	}
 	return all(sources), nil
+}
+
+// ofFirst takes connections that don't say of which local domain they are for those of the first.
+func ofFirst(c *config, read report.SourceFunc) report.Source {
+	return report.SourceFunc(func(ctx context.Context) ([]report.Connection, error) {
+		cs, err := read(ctx)
+		for i := range cs {
+			if cs[i].Local == "" {
+				cs[i].Local = c.domains[0]
+			}
+		}
+		return cs, err
+	})
 }
 
 // all is the connections of several sources, which are known only if all are.
@@ -100,7 +115,18 @@ func readFile(path string) ([]report.Connection, error) {
 
 // readCommand runs a command without a shell: the words are its arguments.
 func readCommand(ctx context.Context, line string) ([]report.Connection, error) {
+	out, err := output(ctx, line)
+	if err != nil {
+		return nil, err
+	}
+	return readLines(bytes.NewReader(out))
+}
+
+func output(ctx context.Context, line string) ([]byte, error) {
 	words := strings.Fields(line)
+	if len(words) == 0 {
+		return nil, errors.New("no command")
+	}
 	cmd := exec.CommandContext(ctx, words[0], words[1:]...)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
@@ -108,7 +134,7 @@ func readCommand(ctx context.Context, line string) ([]report.Connection, error) 
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w: %s", words[0], err, strings.TrimSpace(stderr.String()))
 	}
-	return readLines(bytes.NewReader(out))
+	return out, nil
 }
 
 // readLines reads a JSON object for each connection. Empty lines and unknown fields don't matter, and anything else that
