@@ -110,10 +110,18 @@ func (r *run) attend(ctx context.Context, c *call, res *Result) (fetch bool, err
 	}
 	f.held = true
 	r.mu.Unlock()
+	before := r.lastEvent(f)
 	if err := r.subscribe(ctx, f); err != nil {
 		return false, err
 	}
-	return true, nil
+	// ejabberd sends the item to whoever subscribes.
+	return r.lastEvent(f).Equal(before), nil
+}
+
+// lastEvent is when the subscriber last took in an event of a node.
+func (r *run) lastEvent(f *feed) time.Time {
+	s, _ := r.sub.Subscription(f.service, f.node)
+	return s.LastEvent
 }
 
 // subscribe asks for the subscription, new or not.
@@ -215,6 +223,7 @@ func (r *run) pushed(f *feed, ev pubsub.Event, t *teller) {
 		return
 	}
 	e.heard++
+	e.polled = t.at
 	r.pushes++
 	v := &Visitor{Self: r.own, Now: r.clock.Now}
 	t.res = &Result{

@@ -11,12 +11,9 @@ import (
 	"mellium.im/xmpp/stanza"
 
 	"github.com/xmppgraph/xmppgraph/graph"
-	"github.com/xmppgraph/xmppgraph/internal/leak"
 	"github.com/xmppgraph/xmppgraph/pubsub"
 	"github.com/xmppgraph/xmppgraph/xep"
 )
-
-func TestMain(m *testing.M) { leak.Main(m) }
 
 func names(all ...string) []xep.Name {
 	var ns []xep.Name
