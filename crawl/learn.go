@@ -1,7 +1,6 @@
 package crawl
 
 import (
-	"crypto/sha256"
 	"errors"
 	"time"
 
@@ -108,13 +107,12 @@ func (r *run) accept(e *entry, res *Result, t *teller) {
 		res.Report.Peers[i].Until = r.until(p.Name)
 	}
 	kind := ReportAccepted
-	hash := sha256.Sum256(res.Item.Raw)
-	if e.stands() && e.hash == hash {
+	if e.stands() && e.hash == res.hash {
 		kind = ReportUnchanged
 	} else {
 		r.keep(e, res.Report)
 	}
-	e.reported, e.hash = res.Report.At, hash
+	e.reported, e.hash = res.Report.At, res.hash
 	r.touch(e)
 	t.tell(Event{Kind: kind, Report: res.Report})
 }

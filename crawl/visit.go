@@ -2,6 +2,7 @@ package crawl
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/xml"
 	"errors"
 	"fmt"
@@ -95,6 +96,9 @@ type Result struct {
 	Neighbours []xep.Name
 	// Trace tells every step.
 	Trace pubsub.Trace
+
+	// hash is that of the item's payload, for a crawler to see whether it has changed.
+	hash [sha256.Size]byte
 }
 
 // Visit reads one domain, with the zero [Visitor].
@@ -203,6 +207,7 @@ func (v *Visitor) take(r *Result, step pubsub.Step, item *pubsub.Item, err error
 		v.add(r, step)
 		return
 	}
+	r.hash = sha256.Sum256(item.Raw)
 	step.Got = fmt.Sprintf("item %q, %d bytes", cut(item.ID), len(item.Raw))
 	v.add(r, step)
 	if r.Err = v.bind(r, until); r.Err == nil {
