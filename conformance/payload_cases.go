@@ -1,0 +1,56 @@
+package conformance
+
+import "github.com/xmppgraph/xmppgraph/xep"
+
+// fetchStep is what every case of a payload rests on where that was fetched.
+var fetchStep = []step{stepFetch}
+
+// payloadCases are the cases of one payload, whether it was captured or fetched.
+var payloadCases = []definition{
+	{Case{"payload-xml", Must, "RFC 6120 §11.1", "The payload is well-formed XML without comments, processing instructions and document types.",
+		NeedPayload}, fetchStep, checkXML},
+	{Case{"payload-element", Must, "§4", "The payload is an element serverinfo in the namespace urn:xmpp:serverinfo:0.",
+		NeedPayload}, fetchStep, checkElement},
+	{Case{"payload-size", Should, "XEP-0060 §7.1.3", "The payload is small enough for every known service.",
+		NeedPayload}, fetchStep, checkSize},
+	{Case{"payload-domain", Must, "§4", "The payload describes a domain, even one without any peers.",
+		NeedPayload}, fetchStep, deviating(xep.CodeNoDomain)},
+	{Case{"payload-domain-name", Must, "§4", "Each domain has an attribute that holds its name.",
+		NeedPayload}, fetchStep, deviating(xep.CodeDomainName)},
+	{Case{"payload-own-domain", Must, "§4", "The domain on whose node the payload is, is described in an element of its own.",
+		NeedPayload}, fetchStep, checkOwnDomain},
+	{Case{"payload-domain-unique", Should, "§4", "No domain is described twice.",
+		NeedPayload}, fetchStep, deviating(xep.CodeDuplicateDomain)},
+	{Case{"payload-remote-name", Must, "§4", "The name of a remote domain is a domain name or left out, but not empty.",
+		NeedPayload}, fetchStep, deviating(xep.CodeRemoteName)},
+	{Case{"payload-remote-unique", Should, "§4", "Each remote domain is one element, with a connection for each stream.",
+		NeedPayload}, fetchStep, deviating(xep.CodeDuplicateRemote)},
+	{Case{"payload-remote-self", Should, "§4", "A domain is no remote domain of its own.",
+		NeedPayload}, fetchStep, checkSelf},
+	{Case{"payload-name-form", Should, "§4", "Names are written as in addresses: in lower case and without a dot at the end.",
+		NeedPayload}, fetchStep, deviating(xep.CodeNameForm)},
+	{Case{"payload-direction", Must, "§4, §9", "The type of a connection, where it is given, is one of incoming, outgoing and bidi.",
+		NeedPayload}, fetchStep, deviating(xep.CodeConnectionType)},
+	{Case{"payload-extension-namespace", Must, "§4", "Additional data is in a namespace of its own.",
+		NeedPayload}, fetchStep, deviating(xep.CodeExtensionNamespace)},
+	{Case{"payload-software", Should, "XEP-0092 §3", "Software is given with its name and version.",
+		NeedPayload}, fetchStep, deviating(xep.CodeSoftware)},
+	{Case{"payload-users", Should, "§4", "The count of active users, as Prosody gives it, is a number.",
+		NeedPayload}, fetchStep, deviating(xep.CodeUsers)},
+	{Case{"payload-repeated", Should, "§4", "Elements of which there is one occur once.",
+		NeedPayload}, fetchStep, deviating(xep.CodeRepeated)},
+	{Case{"payload-peers", May, "§4", "The payload lists remote domains.",
+		NeedPayload}, fetchStep, checkPeers},
+	{Case{"payload-several-domains", May, "§4", "The payload describes several domains of the server, which readers have to expect.",
+		NeedPayload}, fetchStep, checkSeveral},
+	{Case{"payload-extensions", May, "§4", "The payload holds additional data, which readers have to tolerate.",
+		NeedPayload}, fetchStep, checkExtensions},
+	{Case{"schema-one-domain", Schema, "§9", "There is one domain; the prose of §4 allows several.",
+		NeedPayload}, fetchStep, deviating(xep.CodeDomainCount)},
+	{Case{"schema-federation", Schema, "§9", "Each domain has an element federation; the prose of §4 and its minimal example do without.",
+		NeedPayload}, fetchStep, deviating(xep.CodeNoFederation)},
+	{Case{"schema-no-extensions", Schema, "§9", "There are no elements of other namespaces; the prose of §4 allows them.",
+		NeedPayload}, fetchStep, deviating(xep.CodeExtensionElement)},
+	{Case{"schema-elements", Schema, "§9", "There are no elements, attributes or texts but those of the schema.",
+		NeedPayload}, fetchStep, deviating(xep.CodeUnknownElement, xep.CodeUnknownAttribute, xep.CodeStrayText)},
+}

@@ -1,0 +1,231 @@
+package conformance
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/xmppgraph/xmppgraph/conformance/peer"
+	"github.com/xmppgraph/xmppgraph/xep"
+)
+
+// publisherCases are the cases of a publisher under test.
+var publisherCases = []publisherCase{
+	{Case{"publisher-item", Must, "§5", "A publisher publishes an item on the node.", NeedPublisher}, playItem},
+	{Case{"publisher-node", Should, "§5", "The node and the item are in order: a leaf, open to all, with one item that is kept and called \"current\".",
+		NeedPublisher}, playNode},
+	{Case{"publisher-payload", Must, "§4", "Whatever it publishes violates nothing that is demanded of a payload.", NeedPublisher}, playPayload},
+	{Case{"publisher-zero-peers", Must, "§4", "Without any peer, it still describes its domain.", NeedPublisher}, playZeroPeers},
+	{Case{"publisher-peer-named", Should, "§4", "A peer that advertises the feature is named.", NeedPublisher}, playNamed},
+	{Case{"publisher-peer-gone", Should, "§4", "A peer that is not connected any more is not listed any more.", NeedPublisher}, playGone},
+	{Case{"publisher-peer-without-feature", Must, "§4, §7", "A peer that answers without the feature is not named.",
+		NeedPublisher}, playUnnamed(peer.Unaware)},
+	{Case{"publisher-peer-form", Must, "§3, §7", "A form that names a node is no opt-in: only the feature is.",
+		NeedPublisher}, playUnnamed(peer.FormOnly)},
+	{Case{"publisher-peer-node", Must, "§7", "The presence of a node is no opt-in, as common users may create one.",
+		NeedPublisher}, playUnnamed(peer.NodeOnly)},
+	{Case{"publisher-peer-similar", Must, "§3, §7", "A feature that only looks like urn:xmpp:serverinfo:0 is no opt-in.",
+		NeedPublisher}, playUnnamed(peer.Similar)},
+	{Case{"publisher-peer-timeout", Must, "§7", "A peer that does not answer is not named.",
+		NeedPublisher}, playUnnamed(peer.Silent)},
+	{Case{"publisher-peer-error", Must, "§7", "A peer that answers with an error is not named, whatever else the error holds.",
+		NeedPublisher}, playUnnamed(peer.Unreachable, peer.Refuses, peer.RefusesLoudly)},
+	{Case{"publisher-peer-garbage", Must, "§7", "A peer whose answer is not one is not named.",
+		NeedPublisher}, playUnnamed(peer.Empty, peer.Foreign, peer.Malformed)},
+	{Case{"publisher-peer-forged", Must, "§7", "An answer in somebody else's name is no opt-in.",
+		NeedPublisher}, playUnnamed(peer.Forged)},
+	{Case{"publisher-peer-subdomain", Must, "§7", "A domain does not opt in for the domains below it.", NeedPublisher}, playSubdomain},
+	{Case{"publisher-sibling", Must, "§7", "Another domain of the same server is a peer like all others: without the feature it is not named.",
+		NeedPublisher}, playSibling},
+	{Case{"publisher-peer-withdrawn", Must, "§7", "A peer that ceases to advertise the feature ceases to be named within the time that the publisher states.",
+		NeedPublisher}, playWithdrawn(peer.Unaware)},
+	{Case{"publisher-peer-vanished", Must, "§7", "A peer that ceases to answer ceases to be named within that time, too.",
+		NeedPublisher}, playWithdrawn(peer.Silent)},
+	{Case{"publisher-rate", Should, "§6", "How often it publishes is bounded, however often connections come and go.", NeedPublisher}, playRate},
+}
+
+func playItem(ctx context.Context, s *stage) outcome {
+	s.start(ctx)
+	if o, ok := s.published(ctx); !ok {
+		return outcome{Fail, o.message}
+	}
+	return pass("")
+}
+
+func playNode(ctx context.Context, s *stage) outcome {
+	s.start(ctx)
+	if o, ok := s.published(ctx); !ok {
+		return o
+	}
+	r, err := s.look(ctx)
+	if err != nil {
+		return skip("%v", err)
+	}
+	for _, one := range r.Results {
+		switch one.ID {
+		case "node-exists", "node-leaf", "node-open", "node-single-item", "node-persistent", "item-present", "item-id":
+			if one.Status == Fail {
+				return fail("%s: %s", one.ID, one.Message)
+			}
+		}
+	}
+	return pass("")
+}
+
+// everybody connects peers of all kinds.
+func everybody(s *stage) {
+	for i, b := range peer.Behaviours() {
+		name := fmt.Sprintf("peer%d.lit", i)
+		s.network.Set(name, b)
+		for _, d := range []xep.Direction{xep.Incoming, xep.Outgoing, xep.Bidi}[:1+i%3] {
+			s.env.Connections.Opened(ownDomain, name, d)
+		}
+	}
+	s.env.Connections.Opened(ownDomain, friend, "")
+}
+
+func playPayload(ctx context.Context, s *stage) outcome {
+	everybody(s)
+	s.start(ctx)
+	if o, ok := s.published(ctx); !ok {
+		return o
+	}
+	s.pass(ctx, s.Settle)
+	for _, p := range s.network.Publications() {
+		if p.Payload == nil {
+			continue
+		}
+		r, err := Payload(p.Payload, ownDomain)
+		if err != nil {
+			return skip("%v", err)
+		}
+		if failed := r.Failed(Must); len(failed) > 0 {
+			return fail("%s: %s", failed[0].ID, failed[0].Message)
+		}
+	}
+	return pass("")
+}
+
+func playZeroPeers(ctx context.Context, s *stage) outcome {
+	s.start(ctx)
+	if o, ok := s.published(ctx); !ok {
+		return o
+	}
+	info := s.info()
+	if info == nil {
+		return skip("the payload can't be read")
+	}
+	if len(info.Domains) == 0 {
+		return fail("the payload describes no domain")
+	}
+	return pass("")
+}
+
+func playNamed(ctx context.Context, s *stage) outcome {
+	s.env.Connections.Opened(ownDomain, friend, xep.Bidi)
+	s.start(ctx)
+	if o, ok := s.published(ctx); !ok {
+		return o
+	}
+	if !s.until(ctx, s.Settle, func() bool { return names(s.info(), friend) }) {
+		return fail("a peer that opts in was not named within %v", s.Settle)
+	}
+	return pass("")
+}
+
+func playGone(ctx context.Context, s *stage) outcome {
+	closed := s.env.Connections.Opened(ownDomain, friend, xep.Bidi)
+	s.start(ctx)
+	if !s.until(ctx, s.Settle, func() bool { return names(s.info(), friend) }) {
+		return skip("a peer that opts in was not named within %v", s.Settle)
+	}
+	closed()
+	if !s.until(ctx, s.Settle, func() bool { return !names(s.info(), friend) }) {
+		return fail("the peer was still listed %v after its last connection", s.Settle)
+	}
+	return pass("")
+}
+
+// playUnnamed connects a peer for each behaviour, none of which is consent, beside one that consents.
+func playUnnamed(all ...peer.Behaviour) func(context.Context, *stage) outcome {
+	return func(ctx context.Context, s *stage) outcome {
+		s.env.Connections.Opened(ownDomain, friend, xep.Bidi)
+		for i, b := range all {
+			name := fmt.Sprintf("%d.%s", i, stranger)
+			s.network.Set(name, b)
+			s.env.Connections.Opened(ownDomain, name, xep.Outgoing)
+		}
+		return unnamed(ctx, s, func(i int) string { return fmt.Sprintf("%d.%s", i, stranger) }, all)
+	}
+}
+
+// unnamed runs the publisher and expects that it never names any of the peers.
+func unnamed(ctx context.Context, s *stage, name func(i int) string, all []peer.Behaviour) outcome {
+	s.start(ctx)
+	if o, ok := s.published(ctx); !ok {
+		return o
+	}
+	s.pass(ctx, s.Settle)
+	for i, b := range all {
+		if s.everNamed(name(i)) {
+			return fail("a peer of the kind %s was named", b)
+		}
+	}
+	return pass("")
+}
+
+func playSubdomain(ctx context.Context, s *stage) outcome {
+	name := "chat." + friend
+	s.network.Set(name, peer.Unaware)
+	s.env.Connections.Opened(ownDomain, friend, xep.Bidi)
+	s.env.Connections.Opened(ownDomain, name, xep.Outgoing)
+	return unnamed(ctx, s, func(int) string { return name }, []peer.Behaviour{peer.Unaware})
+}
+
+func playSibling(ctx context.Context, s *stage) outcome {
+	s.env.Connections.Opened(ownDomain, siblingName, xep.Bidi)
+	return unnamed(ctx, s, func(int) string { return siblingName }, []peer.Behaviour{peer.Unaware})
+}
+
+func playWithdrawn(then peer.Behaviour) func(context.Context, *stage) outcome {
+	return func(ctx context.Context, s *stage) outcome {
+		s.env.Connections.Opened(ownDomain, friend, xep.Bidi)
+		s.start(ctx)
+		if !s.until(ctx, s.Settle, func() bool { return names(s.info(), friend) }) {
+			return skip("a peer that opts in was not named within %v", s.Settle)
+		}
+		s.network.Set(friend, then)
+		if !s.until(ctx, s.Withdrawal, func() bool { return !names(s.info(), friend) }) {
+			return fail("the peer was still named %v after that", s.Withdrawal)
+		}
+		s.pass(ctx, s.Settle)
+		if names(s.info(), friend) {
+			return fail("the peer was named again")
+		}
+		return pass("")
+	}
+}
+
+// churn is how often a connection comes or goes in the play about the rate.
+const churn = 10 * time.Second
+
+func playRate(ctx context.Context, s *stage) outcome {
+	s.start(ctx)
+	if o, ok := s.published(ctx); !ok {
+		return o
+	}
+	before := len(s.network.Publications())
+	closed := func() {}
+	for i := range int(time.Hour / churn) {
+		if i%2 == 0 {
+			closed = s.env.Connections.Opened(ownDomain, friend, xep.Outgoing)
+		} else {
+			closed()
+		}
+		s.pass(ctx, churn)
+	}
+	if n := len(s.network.Publications()) - before; n > s.Rate {
+		return fail("%d publications in an hour are more than %d", n, s.Rate)
+	}
+	return pass("")
+}
