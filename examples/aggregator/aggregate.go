@@ -29,7 +29,7 @@ import (
 const goodbye = 5 * time.Second
 
 // aggregate crawls and serves until ctx ends or something essential fails.
-func aggregate(ctx context.Context, c *config, log *slog.Logger, stdout io.Writer) error {
+func aggregate(ctx context.Context, c *config, log *slog.Logger, stdout io.Writer, line *progress) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 
@@ -37,7 +37,7 @@ func aggregate(ctx context.Context, c *config, log *slog.Logger, stdout io.Write
 	if err != nil {
 		return err
 	}
-	g := graph.New(graph.Options{MaxAge: max(graph.DefaultMaxAge, 3*c.interval)})
+	g := graph.New(graph.Options{MaxAge: max(graph.DefaultMaxAge, 5*c.interval)})
 	srv := newServer(web.New(g, site(c)), log)
 
 	var parts sync.WaitGroup
@@ -63,7 +63,7 @@ func aggregate(ctx context.Context, c *config, log *slog.Logger, stdout io.Write
 		return err
 	}
 	defer done()
-	if err := crawlInto(ctx, c, crawler, s, g, log); err != nil {
+	if err := crawlInto(ctx, c, crawler, s, g, log, line); err != nil {
 		return err
 	}
 	return ended(ctx)
@@ -112,7 +112,7 @@ func shutdown(srv *http.Server) {
 // The returned function ends the session, and whatever was started for it.
 func session(ctx context.Context, c *config, crawler *crawl.Crawler, log *slog.Logger) (crawl.Session, func(), error) {
 	if c.demo {
-		return startDemo(ctx, c, log)
+		return startDemo(ctx, c, crawler, log)
 	}
 	cfg, err := connectConfig(c, log)
 	if err != nil {
@@ -122,13 +122,26 @@ func session(ctx context.Context, c *config, crawler *crawl.Crawler, log *slog.L
 	if c.component != "" {
 		dial, ns = connect.Component, component.NSAccept
 	}
-	cfg.Handler = mux.New(ns, crawler.Handle(), optin.Handle())
+	cfg.Handler = answers(ns, crawler)
 	s, err := dial(ctx, cfg)
 	if err != nil {
 		return nil, nil, err
 	}
+	if c.component == "" {
+		// A server hands the events of subscriptions only to accounts that are available.
+		s.OnConnect(func(ctx context.Context) {
+			if err := s.Send(ctx, stanza.Presence{}.Wrap(nil)); err != nil {
+				log.Warn("cannot send presence", "err", err)
+			}
+		})
+	}
 	log.Info("connected", "as", s.LocalAddr())
 	return s, func() { _ = s.Close() }, nil
+}
+
+// answers is what the session says to others, and where it receives events.
+func answers(ns string, crawler *crawl.Crawler) *mux.ServeMux {
+	return mux.New(ns, crawler.Handle(), optin.Handle())
 }
 
 func connectConfig(c *config, log *slog.Logger) (cfg connect.Config, err error) {
@@ -162,14 +175,16 @@ func connectConfig(c *config, log *slog.Logger) (cfg connect.Config, err error) 
 // newCrawler returns a crawler that lacks a session, because a session's answers need the crawler first.
 func newCrawler(c *config) *crawl.Crawler {
 	return &crawl.Crawler{
-		Contact:     c.contact,
-		Interval:    c.interval,
-		Concurrency: c.concurrency,
+		Contact:         c.contact,
+		Interval:        c.interval,
+		Concurrency:     c.concurrency,
+		Rate:            c.rate,
+		NoSubscriptions: c.noSubscriptions,
 	}
 }
 
 // crawlInto crawls into the graph until ctx ends.
-func crawlInto(ctx context.Context, c *config, crawler *crawl.Crawler, s crawl.Session, g *graph.Graph, log *slog.Logger) error {
+func crawlInto(ctx context.Context, c *config, crawler *crawl.Crawler, s crawl.Session, g *graph.Graph, log *slog.Logger, line *progress) error {
 	crawler.Session, crawler.Seeds, crawler.Spacing = s, c.seeds, c.spacing
 	if c.spacing == 0 {
 		crawler.Spacing = -1
@@ -177,7 +192,17 @@ func crawlInto(ctx context.Context, c *config, crawler *crawl.Crawler, s crawl.S
 	if c.verdictTTL > 0 {
 		crawler.Consent = &optin.Checker{Session: s, NamedTTL: c.verdictTTL, MaxEntries: crawl.DefaultMaxDomains}
 	}
-	tell := newTeller(log, crawler, g)
+	if c.rate == 0 {
+		crawler.Rate = -1
+	}
+	tell := newTeller(log, crawler, g, line != nil)
+	var drawing sync.WaitGroup
+	drawn, cancel := context.WithCancel(ctx)
+	defer drawing.Wait()
+	defer cancel()
+	drawing.Go(func() {
+		line.run(drawn, func() string { return summary(crawler.Stats(), g.Snapshot().Counts()) })
+	})
 	for ev := range crawler.Run(ctx) {
 		ev.Apply(g)
 		tell.event(ev)
@@ -190,12 +215,14 @@ type teller struct {
 	log     *slog.Logger
 	crawler *crawl.Crawler
 	graph   *graph.Graph
+	// watched tells that somebody has the numbers before their eyes anyway.
+	watched bool
 	next    time.Time
 	pause   time.Duration
 }
 
-func newTeller(log *slog.Logger, c *crawl.Crawler, g *graph.Graph) *teller {
-	return &teller{log: log, crawler: c, graph: g, pause: 2 * time.Second}
+func newTeller(log *slog.Logger, c *crawl.Crawler, g *graph.Graph, watched bool) *teller {
+	return &teller{log: log, crawler: c, graph: g, watched: watched, pause: 2 * time.Second}
 }
 
 // event logs each event for whoever debugs, and a summary for operators, ever less often.
@@ -203,14 +230,14 @@ func newTeller(log *slog.Logger, c *crawl.Crawler, g *graph.Graph) *teller {
 func (t *teller) event(ev crawl.Event) {
 	t.log.Debug(ev.Kind.String(), "domain", ev.Domain, "until", ev.Until, "err", ev.Err, "claims", len(ev.Quarantined))
 	now := time.Now()
-	if now.Before(t.next) {
+	if t.watched || now.Before(t.next) {
 		return
 	}
 	t.next = now.Add(t.pause)
 	t.pause = min(2*t.pause, 10*time.Minute)
 	st, n := t.crawler.Stats(), t.graph.Snapshot().Counts()
-	t.log.Info("crawling", "known", st.Known, "due", st.Due, "in_flight", st.InFlight,
-		"named", n.Domains, "links", n.Links, "unnamed_links", n.Unnamed)
+	t.log.Info("crawling", "known", st.Known, "due", st.Due, "in_flight", st.InFlight, "subscribed", st.Subscribed,
+		"named", n.Domains, "links", n.Links, "unnamed_links", n.Unnamed, "failures", failures(st.Failures))
 }
 
 // site is what the page says of its operator; nobody operates a demonstration.

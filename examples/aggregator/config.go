@@ -54,6 +54,10 @@ Crawling:
                          to opt in (twice the interval)
     -spacing TIME        the least time between two questions to one host (1s)
     -concurrency N       how many domains are visited at a time (64)
+    -rate N              the most questions per second to all hosts (100);
+                         0 for no limit
+    -no-subscriptions    only fetch reports: some nodes are then not readable,
+                         and all others are fetched every interval
 
     -title TEXT          the title of the page
     -log-level LEVEL     debug, info, warn or error (info); debug shows names
@@ -87,9 +91,12 @@ type config struct {
 	verdictTTL   time.Duration
 	spacing      time.Duration
 	concurrency  int
-	title        string
-	logLevel     slog.Level
-	logFormat    string
+	rate         float64
+	// noSubscriptions leaves the crawler with fetches.
+	noSubscriptions bool
+	title           string
+	logLevel        slog.Level
+	logFormat       string
 }
 
 // list is a flag that can be repeated.
@@ -129,6 +136,8 @@ func parseConfig(args []string) (*config, error) {
 	fs.DurationVar(&c.verdictTTL, "verdict-ttl", 0, "")
 	fs.DurationVar(&c.spacing, "spacing", crawl.DefaultSpacing, "")
 	fs.IntVar(&c.concurrency, "concurrency", crawl.DefaultConcurrency, "")
+	fs.Float64Var(&c.rate, "rate", crawl.DefaultRate, "")
+	fs.BoolVar(&c.noSubscriptions, "no-subscriptions", false, "")
 	fs.StringVar(&c.title, "title", "", "")
 	fs.TextVar(&c.logLevel, "log-level", slog.LevelInfo, "")
 	fs.StringVar(&c.logFormat, "log-format", "text", "")
@@ -156,13 +165,15 @@ func (c *config) check() error {
 	switch {
 	case c.interval <= 0 || c.verdictTTL < 0 || c.spacing < 0 || c.concurrency <= 0:
 		return errors.New("-interval and -concurrency must be positive, -verdict-ttl and -spacing not negative")
+	case !(c.rate >= 0):
+		return errors.New("-rate must not be negative")
 	case c.logFormat != "text" && c.logFormat != "json":
 		return fmt.Errorf("-log-format %q is neither text nor json", c.logFormat)
 	case c.demo && (c.jid != "" || c.component != ""):
 		return errors.New("-demo needs no account: leave -jid and -component out")
 	case c.demo:
 		c.contact = "mailto:nobody@example.org"
-		c.spacing, c.interval = min(c.spacing, demoSpacing), min(c.interval, demoInterval)
+		c.spacing, c.interval, c.rate = min(c.spacing, demoSpacing), min(c.interval, demoInterval), 0
 		return nil
 	case (c.jid == "") == (c.component == ""):
 		return errors.New("give either -jid or -component, or try -demo")

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"time"
 
+	"mellium.im/xmpp"
+	"mellium.im/xmpp/component"
 	"mellium.im/xmpp/jid"
 
 	"github.com/xmppgraph/xmppgraph/connect"
@@ -20,6 +22,8 @@ import (
 const (
 	demoSpacing  = 20 * time.Millisecond
 	demoInterval = 15 * time.Second
+	// demoAnnounce is how often those publish whom only subscribers hear, five minutes in the real network.
+	demoAnnounce = 2 * time.Second
 )
 
 const (
@@ -42,7 +46,7 @@ type demo struct {
 
 // startDemo invents a network and connects to it.
 // The returned function ends both.
-func startDemo(ctx context.Context, c *config, log *slog.Logger) (crawl.Session, func(), error) {
+func startDemo(ctx context.Context, c *config, crawler *crawl.Crawler, log *slog.Logger) (crawl.Session, func(), error) {
 	size := c.demoSize
 	if size <= 0 {
 		size = demoSize
@@ -54,18 +58,43 @@ func startDemo(ctx context.Context, c *config, log *slog.Logger) (crawl.Session,
 	ctx, cancel := context.WithCancel(ctx)
 	d := &demo{srv: srv, log: log, cancel: cancel}
 	net := testserver.Network(c.demoSeed, size)
+	introduce(net)
 	srv.AddNetwork(net)
-	s, err := d.populate(ctx, net)
+	s, err := d.populate(ctx, net, crawler)
 	if err != nil {
 		d.stop()
 		return nil, nil, fmt.Errorf("demonstration: %w", err)
 	}
+	d.running.Go(func() { d.announce(ctx, net) })
 	c.adapt(net)
 	return s, d.stop, nil
 }
 
+// introduce links those whom no report names to reporters, because a demonstration should show all that it has.
+func introduce(net *testserver.Federation) {
+	linked := make(map[string]bool)
+	for _, c := range net.Claims {
+		linked[c.From], linked[c.To] = true, true
+	}
+	var reporters []int
+	for i, m := range net.Domains {
+		if len(m.Peers) > 0 {
+			reporters = append(reporters, i)
+		}
+	}
+	next := 0
+	for _, m := range net.Domains {
+		if linked[m.Name] || len(reporters) == 0 {
+			continue
+		}
+		r := &net.Domains[reporters[next%len(reporters)]]
+		r.Peers = append(r.Peers, testserver.Peer{Name: m.Name, Directions: testserver.In | testserver.Out})
+		next++
+	}
+}
+
 // populate starts the reporters and returns the crawler's session.
-func (d *demo) populate(ctx context.Context, net *testserver.Federation) (crawl.Session, error) {
+func (d *demo) populate(ctx context.Context, net *testserver.Federation, crawler *crawl.Crawler) (crawl.Session, error) {
 	published := make(chan struct{}, demoReporters)
 	n := 0
 	for _, m := range net.Domains {
@@ -85,14 +114,32 @@ func (d *demo) populate(ctx context.Context, net *testserver.Federation) (crawl.
 		case <-patience.Done():
 		}
 	}
-	return d.connect(ctx, testserver.Component)
+	return d.connect(ctx, testserver.Component, answers(component.NSAccept, crawler))
+}
+
+// announce lets those publish again now and then whose nodes keep no items, as their publishers do: nobody could find them otherwise.
+func (d *demo) announce(ctx context.Context, net *testserver.Federation) {
+	tick := time.NewTicker(demoAnnounce)
+	defer tick.Stop()
+	for {
+		for _, m := range net.Domains {
+			if m.Profile == testserver.ProsodyOld {
+				d.srv.Domain(m.Name).Publish()
+			}
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // report has a domain of the network published by a real reporter, as the operator of a stock server would:
 // a component of that server, with the right to create the node.
 func (d *demo) report(ctx context.Context, m testserver.Member, published chan<- struct{}) error {
 	d.srv.AddDomain(testserver.Domain{Name: m.Name, Profile: testserver.StockProsody, Advertise: true})
-	s, err := d.connect(ctx, "reporter."+m.Name)
+	s, err := d.connect(ctx, "reporter."+m.Name, nil)
 	if err != nil {
 		return err
 	}
@@ -140,12 +187,14 @@ func connections(m testserver.Member) *report.Connections {
 	return conns
 }
 
-func (d *demo) connect(ctx context.Context, name string) (*connect.Session, error) {
+func (d *demo) connect(ctx context.Context, name string, h xmpp.Handler) (*connect.Session, error) {
 	addr, err := jid.Parse(name)
 	if err != nil {
 		return nil, err
 	}
-	s, err := connect.Component(ctx, connect.Config{JID: addr, Secret: testserver.Secret, Server: d.srv.ComponentAddr(), Logger: d.log})
+	s, err := connect.Component(ctx, connect.Config{
+		JID: addr, Secret: testserver.Secret, Server: d.srv.ComponentAddr(), Handler: h, Logger: d.log,
+	})
 	if err == nil {
 		d.sessions = append(d.sessions, s)
 	}

@@ -34,8 +34,12 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "aggregator: %v\nRun \"aggregator -h\" for help.\n", err)
 		return 2
 	}
+	line := newProgress(stderr)
+	if line != nil {
+		stderr = line
+	}
 	log := newLogger(c, stderr)
-	if err := aggregate(ctx, c, log, stdout); err != nil {
+	if err := aggregate(ctx, c, log, stdout, line); err != nil {
 		fmt.Fprintf(stderr, "aggregator: %v\n", err)
 		return 1
 	}

@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -216,4 +217,24 @@ func ca(t *testing.T, srv *testserver.Server) string {
 	b := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: chain[len(chain)-1].Raw})
 	require.NoError(t, os.WriteFile(path, b, 0o600))
 	return path
+}
+
+// The demonstration is the network of its generator, those included whose items only subscribers see.
+func TestDemoShowsEverybody(t *testing.T) {
+	url := start(t, "-demo")
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	var all []string
+	body := await(ctx, url+"data.json", func(s string) bool {
+		all = names(t, s)
+		return len(all) == demoSize
+	})
+	require.NoError(t, ctx.Err(), body[:min(len(body), 500)])
+	slices.Sort(all)
+	var want []string
+	for _, m := range testserver.Network(485, demoSize).Domains {
+		want = append(want, m.Name)
+	}
+	slices.Sort(want)
+	require.Equal(t, want, all)
 }
