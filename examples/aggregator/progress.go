@@ -45,7 +45,7 @@ func newProgress(w io.Writer) *progress {
 	}
 	return &progress{w: f, width: func() int {
 		cols, _, err := term.GetSize(int(f.Fd()))
-		if err != nil {
+		if err != nil || cols <= 0 {
 			return 80
 		}
 		return cols
