@@ -33,9 +33,9 @@ import (
 
 // What real servers relay is bounded, and so are the limits of the sessions here.
 const (
-	relayedBytes = 80 << 10
+	relayedBytes = 40 << 10
 	relayedDepth = 1000
-	ourBytes     = 64 << 10
+	ourBytes     = 32 << 10
 )
 
 // relayable are the attacks of the other tests from one sender, those beyond every server's limits made smaller.
@@ -43,7 +43,7 @@ func relayable(from, to string) []struct{ name, xml string } {
 	var out []struct{ name, xml string }
 	for _, a := range attacks(to) {
 		x := strings.ReplaceAll(a.XML, evil, from)
-		name := strings.NewReplacer("5 MB", "80 KB", "200,000", "1,000").Replace(a.Name)
+		name := strings.NewReplacer("5 MB", "40 KB", "200,000", "1,000").Replace(a.Name)
 		x = strings.ReplaceAll(x, strings.Repeat("x", 5<<20), strings.Repeat("x", relayedBytes))
 		x = strings.ReplaceAll(x, strings.Repeat("<a>", 200_000), strings.Repeat("<a>", relayedDepth))
 		x = strings.ReplaceAll(x, strings.Repeat("</a>", 200_000), strings.Repeat("</a>", relayedDepth))

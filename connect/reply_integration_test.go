@@ -55,7 +55,7 @@ func hostileReplies() []hostileReply {
 		{"result with an element of the streams namespace", "result", wrap("<features xmlns='" + stream.NS + "'/>")},
 		{"result with an error of the streams namespace, deep", "result", wrap("<a><b><error xmlns='" + stream.NS + "'/></b></a>")},
 		{"error with an element of the streams namespace", "error", "<error type='cancel'><error xmlns='" + stream.NS + "'/></error>"},
-		{"result with an attribute of 80 KB", "result", wrap("<feature var='" + strings.Repeat("x", relayedBytes) + "'/>")},
+		{"result with an attribute of 40 KB", "result", wrap("<feature var='" + strings.Repeat("x", relayedBytes) + "'/>")},
 		{"result nested 1,000 deep", "result", wrap(strings.Repeat("<a>", relayedDepth) + strings.Repeat("</a>", relayedDepth))},
 		{"result of another namespace", "result", "<query xmlns='urn:example:q'/>"},
 		{"result with two payloads", "result", query + query},
