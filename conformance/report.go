@@ -68,6 +68,10 @@ type Report struct {
 	Took time.Duration `json:"took_ns"`
 	// OptedIn tells whether the domain advertises the feature. It is false for a captured payload, where nobody was asked.
 	OptedIn bool `json:"opted_in"`
+	// Server is what the domain calls its software, Service and Node are where it publishes, each empty if it is not known.
+	Server  string `json:"server,omitempty"`
+	Service string `json:"service,omitempty"`
+	Node    string `json:"node,omitempty"`
 	// Results are those of all cases that the run is about, in the order of the catalogue.
 	Results []Result `json:"results"`
 }

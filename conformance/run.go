@@ -58,6 +58,10 @@ func Run(ctx context.Context, s Session, domain string, o Options) (*Report, err
 		return nil, err
 	}
 	r.OptedIn = e.optedIn()
+	if e.info != nil {
+		r.Server = printable(brand(e.info))
+	}
+	r.Service, r.Node = e.service.String(), printable(e.node)
 	r.judge(e, domainCases)
 	r.judge(e, payloadCases)
 	r.Took = o.now().Sub(r.At)

@@ -32,7 +32,7 @@ var rooms = map[string][]string{
 	"crawl/storetest":             {"crawl", "graph", "xep"},
 	"conformance/peer":            {"internal/roundtrip", "internal/xmlscan", "xep"},
 	"conformance":                 {"conformance/peer", "connect", "crawl", "graph", "internal/disco", "internal/roundtrip", "internal/xmlscan", "optin", "pubsub", "report", "xep"},
-	"conformance/conformancetest": {"conformance", "xep"},
+	"conformance/conformancetest": {"conformance"},
 	"internal/testserver":         {"internal/xmlscan", "xep"},
 	"internal/leak":               nil,
 	"internal/house":              nil,
