@@ -83,7 +83,8 @@ Who is named:
     -counts HOW          publish the number of unnamed peers exact, rounded down
                          to tens, or none (exact)
     -verdict-ttl TIME    how long a peer may be named after it was last seen to
-                         opt in (1h)
+                         opt in (1h); who doesn't is asked again after 15m, or
+                         after this if it is shorter
 
     -interval TIME       the mean time between two looks (5m)
     -heartbeat TIME      publish again after this even if nothing changed (1h)

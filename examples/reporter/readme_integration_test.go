@@ -16,6 +16,7 @@ import (
 	"mellium.im/xmpp/jid"
 
 	"github.com/xmppgraph/xmppgraph/connect"
+	"github.com/xmppgraph/xmppgraph/internal/disco"
 	"github.com/xmppgraph/xmppgraph/internal/integration"
 	"github.com/xmppgraph/xmppgraph/pubsub"
 	"github.com/xmppgraph/xmppgraph/xep"
@@ -155,12 +156,13 @@ func background(t *testing.T, args ...string) (stop func()) {
 func published(t *testing.T, as *connect.Session, domain string, named []string, never ...string) {
 	t.Helper()
 	var item *pubsub.Item
+	var at *pubsub.Location
 	eventually(t, domain+" names "+strings.Join(named, ", "), func() error {
 		loc, err := pubsub.Locate(t.Context(), as, xep.MustName(domain))
 		if err != nil {
 			return err
 		}
-		if !loc.Leaf {
+		if at = loc; !loc.Leaf {
 			return fmt.Errorf("%s is no leaf", loc.Node)
 		}
 		if item, err = pubsub.Fetch(t.Context(), as, loc.Service, loc.Node); err != nil {
@@ -174,6 +176,9 @@ func published(t *testing.T, as *connect.Session, domain string, named []string,
 		return nil
 	})
 	require.Equal(t, xep.ItemCurrent, item.ID)
+	items, err := disco.GetItems(t.Context(), as, at.Service, at.Node)
+	require.NoError(t, err)
+	require.Len(t, items, 1, "items on the node")
 	for _, d := range item.Info.Validate() {
 		require.Equal(t, xep.Schema, d.Level, "%s: %s", d, item.Raw)
 	}
@@ -209,7 +214,8 @@ func stockProsody(t *testing.T, lab *integration.Lab) (conf func(t *testing.T, t
 		global = re.ReplaceAllLiteralString(global, theirs)
 	}
 	require.NoError(t, os.Mkdir(filepath.Join(lab.Prosody.Dir(), "conf.d"), 0o755))
-	global += "\nVirtualHost \"a.test\"\nInclude \"conf.d/*.cfg.lua\"\n"
+	// The lab waits for the port of components, which Prosody opens for a component only.
+	global += "\nVirtualHost \"a.test\"\nComponent \"unused.a.test\"\n\tcomponent_secret = \"unused\"\nInclude \"conf.d/*.cfg.lua\"\n"
 	require.NoError(t, os.WriteFile(file, []byte(global), 0o644))
 	return func(t *testing.T, text string) {
 		require.NoError(t, os.WriteFile(filepath.Join(lab.Prosody.Dir(), "conf.d", "reporter.cfg.lua"), []byte(text), 0o644))

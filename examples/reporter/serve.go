@@ -76,7 +76,9 @@ func newProgram(c *config, s *connect.Session, log *slog.Logger) (*program, erro
 	if err != nil {
 		return nil, err
 	}
-	p.consent = &optin.Checker{Session: s, Policy: policy, NamedTTL: c.verdictTTL}
+	p.consent = &optin.Checker{
+		Session: s, Policy: policy, NamedTTL: c.verdictTTL, UnnamedTTL: min(c.verdictTTL, optin.DefaultUnnamedTTL),
+	}
 	source, err := newSource(c, s)
 	if err != nil {
 		return nil, err
