@@ -1,0 +1,176 @@
+package adapter
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"github.com/xmppgraph/xmppgraph/graph"
+	"github.com/xmppgraph/xmppgraph/xep"
+)
+
+// format is the first byte of an encoded report, so that another form can be told from this one.
+const format = 1
+
+// leastPeer is the size of the smallest encoded peer: one letter, its length, no time, no direction.
+const leastPeer = 4
+
+const allDirections = graph.In | graph.Out | graph.Bidi
+
+// AppendReport appends a report without its domain in the form in which it is stored.
+//
+// JSON would be four times the size and take ten times as long to read, and a start has to read all of them.
+func AppendReport(b []byte, r *graph.Report) []byte {
+	b = append(b, format)
+	at := Micros(r.At)
+	b = binary.AppendVarint(b, at)
+	b = appendTime(b, Micros(r.Until), at)
+	b = binary.AppendVarint(b, int64(r.Unnamed))
+	b = appendString(b, r.Software)
+	b = appendString(b, r.Version)
+	if r.Users == nil {
+		b = append(b, 0)
+	} else {
+		b = binary.AppendUvarint(append(b, 1), *r.Users)
+	}
+	b = binary.AppendUvarint(b, uint64(len(r.Peers)))
+	for _, p := range r.Peers {
+		b = appendString(b, p.Name.String())
+		b = appendTime(b, Micros(p.Until), at)
+		b = append(b, byte(p.Directions))
+	}
+	return b
+}
+
+// appendTime appends a time by its distance from another one, which is shorter.
+func appendTime(b []byte, us, base int64) []byte {
+	if us == 0 {
+		return append(b, 0)
+	}
+	return binary.AppendVarint(append(b, 1), us-base)
+}
+
+func appendString(b []byte, s string) []byte {
+	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
+}
+
+// ParseReport is the inverse of [AppendReport]. The report keeps nothing of b.
+func ParseReport(domain xep.Name, b []byte) (*graph.Report, error) {
+	d := decoder{b: b, s: string(b)}
+	r := &graph.Report{Domain: domain}
+	if f := d.byte(); f != format && d.err == nil {
+		d.fail(fmt.Errorf("format %d is not known", f))
+	}
+	at := d.varint()
+	r.At, r.Until = Time(at), Time(d.time(at))
+	r.Unnamed = int(d.varint())
+	r.Software, r.Version = d.string(), d.string()
+	if d.flag() {
+		users := d.uvarint()
+		r.Users = &users
+	}
+	if n := d.uvarint(); n > uint64(len(d.b)/leastPeer) {
+		d.fail(fmt.Errorf("%d peers in %d bytes", n, len(d.b)))
+	} else if n > 0 {
+		r.Peers = make([]graph.Peer, 0, n)
+	}
+	for range cap(r.Peers) {
+		r.Peers = append(r.Peers, d.peer(at))
+	}
+	if len(d.b) > 0 {
+		d.fail(fmt.Errorf("%d bytes too many", len(d.b)))
+	}
+	if d.err != nil {
+		return nil, fmt.Errorf("store: stored report of %q: %v", domain, d.err)
+	}
+	return r, nil
+}
+
+var errShort = errors.New("cut short")
+
+// decoder reads from b, and takes strings from s, which is the whole as one string: one allocation instead of one for each name.
+type decoder struct {
+	b   []byte
+	s   string
+	err error
+}
+
+func (d *decoder) fail(err error) {
+	if d.err == nil {
+		d.err = err
+	}
+	d.b = nil
+}
+
+func (d *decoder) byte() byte {
+	if len(d.b) == 0 {
+		d.fail(errShort)
+		return 0
+	}
+	c := d.b[0]
+	d.b = d.b[1:]
+	return c
+}
+
+func (d *decoder) flag() bool {
+	c := d.byte()
+	if c > 1 {
+		d.fail(fmt.Errorf("flag %d", c))
+	}
+	return c == 1
+}
+
+func (d *decoder) uvarint() uint64 {
+	v, n := binary.Uvarint(d.b)
+	if n <= 0 {
+		d.fail(errShort)
+		return 0
+	}
+	d.b = d.b[n:]
+	return v
+}
+
+func (d *decoder) varint() int64 {
+	v, n := binary.Varint(d.b)
+	if n <= 0 {
+		d.fail(errShort)
+		return 0
+	}
+	d.b = d.b[n:]
+	return v
+}
+
+func (d *decoder) time(base int64) int64 {
+	if !d.flag() {
+		return 0
+	}
+	return base + d.varint()
+}
+
+func (d *decoder) string() string {
+	n := d.uvarint()
+	if n > uint64(len(d.b)) {
+		d.fail(errShort)
+		return ""
+	}
+	start := len(d.s) - len(d.b)
+	d.b = d.b[n:]
+	return d.s[start : start+int(n)]
+}
+
+func (d *decoder) peer(base int64) (p graph.Peer) {
+	name := d.string()
+	p.Until = Time(d.time(base))
+	p.Directions = graph.Directions(d.byte())
+	if d.err != nil {
+		return p
+	}
+	if p.Directions&^allDirections != 0 {
+		d.fail(fmt.Errorf("directions %d", p.Directions))
+	}
+	var err error
+	if p.Name, err = Name(name); err != nil {
+		d.fail(err)
+	}
+	return p
+}

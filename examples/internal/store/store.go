@@ -1,0 +1,167 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"time"
+
+	"github.com/xmppgraph/xmppgraph/crawl"
+	"github.com/xmppgraph/xmppgraph/graph"
+	"github.com/xmppgraph/xmppgraph/xep"
+)
+
+// Errors of every adapter, to be found by errors.Is.
+var (
+	// ErrNotFound says that there is no such thing, or nothing that may be shown: the two can't be told apart.
+	ErrNotFound = errors.New("store: not found")
+	// ErrFull says that there is no space left for the change. Reading goes on, and so does writing once there is space again.
+	ErrFull = errors.New("store: no space left")
+	// ErrUnavailable says that the database can't be reached at present, or is kept busy by somebody else.
+	ErrUnavailable = errors.New("store: database unavailable")
+)
+
+// VersionError says that a database was written by a newer version of the program, which this one would damage.
+type VersionError struct {
+	// Database and Program are the versions of the schema that the database has and that the program knows.
+	Database, Program int
+}
+
+// Error implements error.
+func (e *VersionError) Error() string {
+	return fmt.Sprintf("store: the database has schema version %d and this program knows those up to %d: use a newer program", e.Database, e.Program)
+}
+
+// Store is a database. Ask for the part that you need.
+//
+// Its methods may be called from any number of goroutines, and return early when their context ends.
+type Store interface {
+	crawl.Store
+	Schedule
+	Public
+	Keeper
+	// Close ends the use of the database. It waits for calls that are under way, and may interrupt them.
+	Close() error
+}
+
+// Schedule shares the domains that are due between crawlers.
+//
+// A lease is a promise that nobody else visits a domain for some time. It ends by itself, so that the domains of a
+// crawler that died are taken over. An owner is a name that no other crawler has, such as a random one made at its start.
+//
+// [crawl.Store] has no regard for leases: it is for a crawler that is alone.
+type Schedule interface {
+	// Lease hands out up to max domains that are due, the longest due first, for the time d.
+	// Domains that are leased, to whomever, or excluded are left out. The records have no reports.
+	Lease(ctx context.Context, owner string, max int, d time.Duration) ([]crawl.Record, error)
+	// Renew makes all leases of an owner end the time d from now, and returns their number. It gives them back if d is not positive.
+	// A lease that has ended lives again unless somebody else has taken the domain since.
+	Renew(ctx context.Context, owner string, d time.Duration) (int, error)
+	// Complete saves what visits found and gives their domains back, all of it or nothing.
+	// It leaves out domains that are not leased to the owner, because a newer visit may have been saved already, and returns them.
+	Complete(ctx context.Context, owner string, c Completion) (lost []xep.Name, err error)
+}
+
+// Completion is what visits of leased domains found.
+type Completion struct {
+	// Batch is as for a [crawl.Store], except that a report is not written if the stored one has the same hash, other than zero.
+	crawl.Batch
+	// Mentioned are domains that reports name.
+	// Those that are new and not excluded become due at once, and the others keep all but the time when they were last mentioned,
+	// which is not more precise than [MentionPrecision].
+	Mentioned []xep.Name
+}
+
+// MentionPrecision is by how much a record's Mentioned may be late in [Schedule.Complete].
+// A domain with a thousand neighbours would otherwise have a thousand rows written with each visit.
+const MentionPrecision = time.Hour
+
+// Public is what anybody may see.
+type Public interface {
+	// Live yields the report that stands of each domain that may be named, in any order, to fill a graph with.
+	// Peers without a live verdict are counted as unnamed in it.
+	// After an error it yields nothing more.
+	Live(ctx context.Context) iter.Seq2[graph.Report, error]
+	// Moment returns the network as it was observed at a time, or last before it, without the names that may not be shown any more.
+	// The error is ErrNotFound where nothing was observed until then.
+	Moment(ctx context.Context, at time.Time) (*Moment, error)
+	// Past returns when a domain was seen. The error is ErrNotFound for a domain that may not be named.
+	Past(ctx context.Context, name xep.Name) (*Past, error)
+	// Series returns the counts of observations from one time to another, both included, by rising time.
+	// Where there are more than max it divides the time into max parts and returns the last of each.
+	Series(ctx context.Context, from, to time.Time, max int) ([]Count, error)
+}
+
+// Keeper is what the operator's side does.
+type Keeper interface {
+	// Observe notes who and what is in a snapshot, as seen at its time.
+	// Names without a live verdict in the database, or excluded there, count but leave no other trace.
+	// A snapshot that is not newer than the last one observed changes nothing.
+	Observe(ctx context.Context, s *graph.Snapshot) error
+	// Sweep removes from history what may not or need not be kept.
+	Sweep(ctx context.Context, r Retention) (Swept, error)
+	// Purge removes all that is known of a domain: what it reported, its history, and its name from the reports of others,
+	// which count it as unnamed instead. An exclusion stays; without one the name may come back with the next report.
+	Purge(ctx context.Context, name xep.Name) (Purged, error)
+
+	// Exclude puts domains on the exclusion list, or changes what it says about them.
+	Exclude(ctx context.Context, all ...Exclusion) error
+	// Readmit takes domains off the exclusion list.
+	Readmit(ctx context.Context, names ...xep.Name) error
+	// Exclusions returns the exclusion list in the order of names. It is for the operator's eyes.
+	Exclusions(ctx context.Context) ([]Exclusion, error)
+
+	// Cached returns a document by its key, or ErrNotFound.
+	Cached(ctx context.Context, key string) (Cached, error)
+	// Cache keeps a document, in place of an older one with that key.
+	Cache(ctx context.Context, c Cached) error
+}
+
+// Exclusion is a domain that must be neither shown nor asked.
+type Exclusion struct {
+	// Domain is the domain.
+	Domain xep.Name
+	// Since is when it was excluded.
+	Since time.Time
+	// Reason is the operator's note, or who asked for it.
+	Reason string
+}
+
+// Cached is a document from elsewhere, such as a list of public providers, kept so that a restart needs no network.
+type Cached struct {
+	// Key tells documents apart.
+	Key string
+	// ETag is the entity tag that came with it (RFC 9110 §8.8.3), empty if none did.
+	ETag string
+	// Fetched is when it was last known to be current.
+	Fetched time.Time
+	// Body is the document.
+	Body []byte
+}
+
+// Retention says what a sweep keeps.
+type Retention struct {
+	// Lapsed is how long the name of a domain whose verdict has ended stays in the database, unseen,
+	// so that its history goes on if it turns out that it had only been out of reach. Zero or less is not at all.
+	// The name of a domain that has withdrawn its consent, or is excluded, does not stay.
+	Lapsed time.Duration
+	// History is how long anything at all stays, zero or less for ever.
+	History time.Duration
+}
+
+// Swept is what a sweep removed.
+type Swept struct {
+	// Names is the number of domains whose history was removed because they may not be named.
+	Names int
+	// Intervals is the number of intervals, and Counts that of observations, that were removed with them or for their age.
+	Intervals, Counts int
+}
+
+// Purged is what a purge removed.
+type Purged struct {
+	// Known is whether the domain itself was known.
+	Known bool
+	// Reports is the number of other domains' reports that named it.
+	Reports int
+}
