@@ -42,7 +42,7 @@ type Config struct {
 	// rest.
 	// A mux.ServeMux will do, made for component.NSAccept in the case of a component.
 	// What it returns or panics with costs no more than the stanza.
-	// It may use the session; while it is busy, up to 1,024 stanzas wait and further ones are dropped.
+	// It may use the session; while it is busy, others wait as far as MaxWaiting allows.
 	Handler xmpp.Handler
 	// Logger gets what happens to the connection, and what was dropped at a bounded rate; slog.Default() if nil.
 	Logger *slog.Logger
@@ -64,6 +64,12 @@ type Config struct {
 	MaxBytes int
 	// MaxDepth is the greatest number of nested elements in a stanza that is read, 64 if zero.
 	MaxDepth int
+	// MaxWaiting is how many bytes may wait for the handler, 64 MiB if zero; each stanza counts for 1 KiB more than it has.
+	// Domains take turns, and each may have a 32nd of that waiting, a single stanza of MaxBytes at least.
+	// For this, all domains below one of two labels are one, for those can be made up at will.
+	// What exceeds this is dropped, from whichever domain has most waiting.
+	// What the own server itself sends has every other turn, and room of its own.
+	MaxWaiting int
 	// MaxSend is the greatest size of a stanza that is sent, 256 KiB for a client and 512 KiB for a component if zero.
 	// Stock servers close the stream of whoever exceeds these.
 	MaxSend int
@@ -97,6 +103,9 @@ func (c Config) withDefaults(component bool) Config {
 	orDuration(&c.MaxBackoff, time.Minute)
 	if c.MaxBytes <= 0 {
 		c.MaxBytes = 1 << 20
+	}
+	if c.MaxWaiting <= 0 {
+		c.MaxWaiting = 64 << 20
 	}
 	if c.MaxSend <= 0 {
 		c.MaxSend = 256 << 10

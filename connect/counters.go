@@ -35,7 +35,9 @@ type Counters struct {
 	DroppedAddress uint64
 	// DroppedShape were no stanzas, or requests without exactly one child or an id.
 	DroppedShape uint64
-	// DroppedFull came while too many others waited for the handler.
+	// DroppedShare waited for the handler with too many others of the same domain, see [Config.MaxWaiting].
+	DroppedShare uint64
+	// DroppedFull had to go when too many waited for the handler in all, as those of no domain took more room.
 	DroppedFull uint64
 }
 
@@ -61,6 +63,7 @@ const (
 	cDroppedStream
 	cDroppedAddress
 	cDroppedShape
+	cDroppedShare
 	cDroppedFull
 	counterCount
 )
@@ -79,7 +82,7 @@ func (c *counters) snapshot() Counters {
 		Handled: get(cHandled), HandlerFailures: get(cHandlerFailures),
 		DroppedSize: get(cDroppedSize), DroppedDepth: get(cDroppedDepth), DroppedXML: get(cDroppedXML),
 		DroppedStream: get(cDroppedStream), DroppedAddress: get(cDroppedAddress),
-		DroppedShape: get(cDroppedShape), DroppedFull: get(cDroppedFull),
+		DroppedShape: get(cDroppedShape), DroppedShare: get(cDroppedShare), DroppedFull: get(cDroppedFull),
 	}
 	for i := cDroppedSize; i <= cDroppedFull; i++ {
 		out.Dropped += get(i)

@@ -3,16 +3,9 @@ package connect
 import (
 	"io"
 	"net"
-	"sync/atomic"
 	"time"
 
 	"github.com/xmppgraph/xmppgraph/internal/xmlscan"
-)
-
-// The bounds on what waits for the handler.
-const (
-	inboxStanzas = 1024
-	inboxBytes   = 8 << 20
 )
 
 // guard is the connection that mellium's session is given.
@@ -21,53 +14,29 @@ const (
 // Its deadlines do nothing: mellium sets deadlines in the past for the context of a single request, which now and then
 // breaks the whole session; the real connection has timeouts of its own.
 type guard struct {
-	st  *stanzas
+	l   *link
 	cur []byte
 	out *xmlscan.Framer
 }
 
-// stanzas is the queue between the connection's reader and mellium's.
-type stanzas struct {
-	queue chan []byte
-	bytes atomic.Int64
-	done  <-chan struct{}
-	send  func([]byte) error
-	close func()
-	conn  net.Conn
-}
+// maxWritten is the greatest stanza that is looked at when it is written; [Config.MaxSend] decides whether it is sent.
+const maxWritten = 8 << 20
 
-func newStanzas(conn net.Conn, done <-chan struct{}, send func([]byte) error, close func()) *stanzas {
-	return &stanzas{queue: make(chan []byte, inboxStanzas), done: done, send: send, close: close, conn: conn}
-}
-
-// offer queues a stanza and reports whether there was room.
-func (q *stanzas) offer(b []byte) bool {
-	if q.bytes.Add(int64(len(b))) > inboxBytes {
-		q.bytes.Add(-int64(len(b)))
-		return false
-	}
-	select {
-	case q.queue <- b:
-		return true
-	default:
-		q.bytes.Add(-int64(len(b)))
-		return false
-	}
-}
-
-func newGuard(st *stanzas, header []byte, lim xmlscan.FrameLimits) *guard {
-	return &guard{st: st, cur: header, out: xmlscan.NewInnerFramer(lim)}
+func newGuard(l *link, header []byte) *guard {
+	return &guard{l: l, cur: header, out: xmlscan.NewInnerFramer(xmlscan.FrameLimits{Bytes: maxWritten})}
 }
 
 // fill waits for the next stanza.
 func (g *guard) fill() error {
 	for len(g.cur) == 0 {
-		select {
-		case <-g.st.done:
-			return io.EOF
-		case b := <-g.st.queue:
-			g.st.bytes.Add(-int64(len(b)))
+		if b, ok := g.l.in.take(); ok {
 			g.cur = b
+			continue
+		}
+		select {
+		case <-g.l.ctx.Done():
+			return io.EOF
+		case <-g.l.in.wake:
 		}
 	}
 	return nil
@@ -103,7 +72,7 @@ func (g *guard) Write(p []byte) (int, error) {
 		}
 		switch frame.Kind {
 		case xmlscan.Stanza:
-			if err := g.st.send(frame.Data); err != nil {
+			if err := g.l.sendWhole(frame.Data); err != nil {
 				return n, err
 			}
 		case xmlscan.Close:
@@ -114,13 +83,13 @@ func (g *guard) Write(p []byte) (int, error) {
 }
 
 func (g *guard) Close() error {
-	g.st.close()
+	g.l.fail(ErrDisconnected)
 	return nil
 }
 
-func (g *guard) LocalAddr() net.Addr { return g.st.conn.LocalAddr() }
+func (g *guard) LocalAddr() net.Addr { return g.l.w.conn.LocalAddr() }
 
-func (g *guard) RemoteAddr() net.Addr { return g.st.conn.RemoteAddr() }
+func (g *guard) RemoteAddr() net.Addr { return g.l.w.conn.RemoteAddr() }
 
 func (*guard) SetDeadline(time.Time) error { return nil }
 

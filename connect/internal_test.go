@@ -190,11 +190,6 @@ func TestDropLog(t *testing.T) {
 	require.Contains(t, out.String(), "from=evil.example unlogged=90")
 }
 
-// deadConn is a connection that nothing comes from.
-type deadConn struct{ net.Conn }
-
-func (deadConn) Close() error { return nil }
-
 // testLink returns a link with no network and no goroutines.
 func testLink(t testing.TB, ns string) *link {
 	head := "<stream:stream xmlns='" + ns + "' xmlns:stream='" + stream.NS + "'/>"
@@ -209,7 +204,8 @@ func testLink(t testing.TB, ns string) *link {
 	}
 	l.scan = l.scanner(nil)
 	l.ctx, l.cancel = context.WithCancel(context.Background())
-	l.in = newStanzas(deadConn{}, l.ctx.Done(), func([]byte) error { return nil }, func() {})
+	l.in = newInbox(cfg.MaxWaiting, cfg.MaxBytes)
+	l.own = ownServer(l.local, l.from != "")
 	return l
 }
 
@@ -238,8 +234,8 @@ func FuzzReceive(f *testing.F) {
 				in = in[n:]
 			}
 			l.cancel()
-			for len(l.in.queue) > 0 {
-				harmless(t, ns, <-l.in.queue)
+			for b, ok := l.in.take(); ok; b, ok = l.in.take() {
+				harmless(t, ns, b)
 			}
 			for out := l.out.pending; len(out) > 0; {
 				n, frame, err := xmlscan.NewInnerFramer(xmlscan.FrameLimits{}).Feed(out)

@@ -30,7 +30,8 @@ type link struct {
 	w     *wire
 	head  *xmlscan.Scanner
 	out   *outbox
-	in    *stanzas
+	in    *inbox
+	own   []jid.JID // addresses of the own server
 	born  time.Time
 
 	mu      sync.Mutex
@@ -71,10 +72,10 @@ func newLink(s *Session, n *negotiation) (*link, error) {
 	l.w.idle = l.cfg.IdleTimeout
 	l.w.bytes = &s.counters[cBytesIn]
 	l.w.framer.SetLimits(xmlscan.FrameLimits{Bytes: l.cfg.MaxBytes, Depth: l.cfg.MaxDepth})
-	l.in = newStanzas(n.w.conn, l.ctx.Done(), l.sendWhole, func() { l.fail(ErrDisconnected) })
+	l.in = newInbox(l.cfg.MaxWaiting, l.cfg.MaxBytes)
+	l.own = ownServer(l.local, l.from != "")
 
-	g := newGuard(l.in, n.rawHeader, xmlscan.FrameLimits{Bytes: 8 << 20})
-	session, err := xmpp.NewSession(context.Background(), l.local.Domain(), l.local, g, xmpp.Secure|xmpp.Authn, l.adopt)
+	session, err := xmpp.NewSession(context.Background(), l.local.Domain(), l.local, newGuard(l, n.rawHeader), xmpp.Secure|xmpp.Authn, l.adopt)
 	if err != nil {
 		l.cancel()
 		return nil, fmt.Errorf("connect: %w", err)
@@ -115,6 +116,7 @@ func (l *link) fail(err error) {
 	l.once.Do(func() {
 		l.err = err
 		l.cancel()
+		l.in.close()
 		l.out.close()
 		_ = l.w.conn.Close()
 	})

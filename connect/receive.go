@@ -29,7 +29,8 @@ var (
 	refuseStream  = refusal{cDroppedStream, "element of the stream's namespace", stanza.Modify, stanza.BadRequest, roundtrip.ErrMalformed}
 	refuseAddress = refusal{cDroppedAddress, "invalid address", stanza.Modify, stanza.JIDMalformed, roundtrip.ErrMalformed}
 	refuseShape   = refusal{cDroppedShape, "not a proper stanza", stanza.Modify, stanza.BadRequest, roundtrip.ErrMalformed}
-	refuseFull    = refusal{cDroppedFull, "handler too slow", stanza.Wait, stanza.ResourceConstraint, nil}
+	refuseShare   = refusal{cDroppedShare, "too many of the domain wait for the handler", stanza.Wait, stanza.ResourceConstraint, nil}
+	refuseFull    = refusal{cDroppedFull, "too many wait for the handler", stanza.Wait, stanza.ResourceConstraint, nil}
 )
 
 // envelope is what a stanza's start tag says.
@@ -122,66 +123,97 @@ func (l *link) streamError(frame xmlscan.Frame) error {
 
 // pass checks a stanza in full and queues it for the handler.
 func (l *link) pass(e *envelope, frame xmlscan.Frame) {
-	b, why := l.sanitize(e, frame.Data, frame.Head)
+	w, from, why := l.sanitize(e, frame.Data, frame.Head)
 	if why != nil {
 		l.refuse(e, *why)
 		return
 	}
-	if !l.in.offer(b) {
-		l.refuse(e, refuseFull)
+	for _, gone := range l.in.offer(l.domainOf(from), w) {
+		why := refuseFull
+		if gone.share {
+			why = refuseShare
+		}
+		l.scan.Reset(gone.raw[:gone.head])
+		l.scan.Next()
+		e := readEnvelope(l.scan)
+		l.refuse(&e, why)
 	}
 }
 
-// sanitize returns a copy of a stanza that mellium's session survives, or why there is none.
-func (l *link) sanitize(e *envelope, raw []byte, head int) ([]byte, *refusal) {
+// sanitize returns a copy of a stanza that mellium's session survives and its sender, or why there is none.
+func (l *link) sanitize(e *envelope, raw []byte, head int) (w waiting, from jid.JID, why *refusal) {
 	s := l.scanner(raw)
 	if !s.Next() {
-		return nil, &refuseXML
+		return w, from, &refuseXML
 	}
-	if !addressable(s) {
-		return nil, &refuseAddress
+	from, ok := sender(s)
+	if !ok {
+		return w, from, &refuseAddress
 	}
-	children, text, from, to := 0, false, 0, 0
+	c, why := scanChildren(s)
+	switch {
+	case why != nil:
+		return w, from, why
+	case e.name != "iq":
+		return waiting{raw: bytes.Clone(raw), head: head, work: len(raw)}, from, nil
+	case !e.request() || e.id == "" || c.count != 1 || c.text:
+		return w, from, &refuseShape
+	}
+	// White space around the child is legal, yet more than mellium's mux can take.
+	out := make([]byte, 0, len(raw))
+	out = append(append(out, raw[:head]...), raw[c.begin:c.end]...)
+	out = append(out, raw[bytes.LastIndex(raw, []byte("</")):]...)
+	return waiting{raw: out, head: head, work: len(out)}, from, nil
+}
+
+// children is what a stanza holds.
+type children struct {
+	count      int
+	text       bool // beside them
+	begin, end int  // of the first
+}
+
+// scanChildren reads a stanza to its end.
+func scanChildren(s *xmlscan.Scanner) (c children, why *refusal) {
 	for s.Next() {
 		switch {
 		case s.Kind() == xmlscan.Start && s.Space() == stream.NS:
-			return nil, &refuseStream
+			return c, &refuseStream
 		case s.Kind() == xmlscan.Text && s.Depth() == 1:
-			text = text || len(bytes.TrimSpace(s.Text())) > 0
+			c.text = c.text || len(bytes.TrimSpace(s.Text())) > 0
 		case s.Kind() == xmlscan.Start && s.Depth() == 2:
-			if children++; children == 1 {
-				from = s.TokenStart()
+			if c.count++; c.count == 1 {
+				c.begin = s.TokenStart()
 			}
-		case s.Kind() == xmlscan.End && s.Depth() == 2 && children == 1:
-			to = s.Offset()
+		case s.Kind() == xmlscan.End && s.Depth() == 2 && c.count == 1:
+			c.end = s.Offset()
 		}
 	}
 	switch {
 	case s.Err() != nil && errors.Is(s.Err(), xmlscan.ErrLimit):
-		return nil, &refuseDepth
+		return c, &refuseDepth
 	case s.Err() != nil:
-		return nil, &refuseXML
-	case e.name != "iq":
-		return bytes.Clone(raw), nil
-	case !e.request() || e.id == "" || children != 1 || text:
-		return nil, &refuseShape
+		return c, &refuseXML
 	}
-	// White space around the child is legal, yet more than mellium's mux can take.
-	out := make([]byte, 0, len(raw))
-	out = append(append(out, raw[:head]...), raw[from:to]...)
-	return append(out, raw[bytes.LastIndex(raw, []byte("</")):]...), nil
+	return c, nil
 }
 
-// addressable reports whether mellium can read the addresses of the Start token, in whatever namespace they are.
-func addressable(s *xmlscan.Scanner) bool {
+// sender returns who the Start token says it is from, and whether mellium can read the addresses in it, in whatever
+// namespace they are.
+func sender(s *xmlscan.Scanner) (from jid.JID, ok bool) {
 	for a := range s.Attrs() {
-		if (a.Local == "from" || a.Local == "to") && a.Value != "" {
-			if _, err := jid.Parse(a.Value); err != nil {
-				return false
-			}
+		if a.Local != "from" && a.Local != "to" || a.Value == "" {
+			continue
+		}
+		addr, err := jid.Parse(a.Value)
+		if err != nil {
+			return jid.JID{}, false
+		}
+		if a.Local == "from" && a.Space == "" {
+			from = addr
 		}
 	}
-	return true
+	return from, true
 }
 
 // refuse counts a stanza that is not let through, and lets those know that wait for it or for its answer.
