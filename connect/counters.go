@@ -35,6 +35,8 @@ type Counters struct {
 	DroppedAddress uint64
 	// DroppedShape were no stanzas, or requests without exactly one child or an id.
 	DroppedShape uint64
+	// DroppedChildren were messages or presence with so many children that they would have cost the handler their square.
+	DroppedChildren uint64
 	// DroppedShare waited for the handler with too many others of the same domain, see [Config.MaxWaiting].
 	DroppedShare uint64
 	// DroppedFull had to go when too many waited for the handler in all, as those of no domain took more room.
@@ -63,6 +65,7 @@ const (
 	cDroppedStream
 	cDroppedAddress
 	cDroppedShape
+	cDroppedChildren
 	cDroppedShare
 	cDroppedFull
 	counterCount
@@ -82,7 +85,7 @@ func (c *counters) snapshot() Counters {
 		Handled: get(cHandled), HandlerFailures: get(cHandlerFailures),
 		DroppedSize: get(cDroppedSize), DroppedDepth: get(cDroppedDepth), DroppedXML: get(cDroppedXML),
 		DroppedStream: get(cDroppedStream), DroppedAddress: get(cDroppedAddress),
-		DroppedShape: get(cDroppedShape), DroppedShare: get(cDroppedShare), DroppedFull: get(cDroppedFull),
+		DroppedShape: get(cDroppedShape), DroppedChildren: get(cDroppedChildren), DroppedShare: get(cDroppedShare), DroppedFull: get(cDroppedFull),
 	}
 	for i := cDroppedSize; i <= cDroppedFull; i++ {
 		out.Dropped += get(i)

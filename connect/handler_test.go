@@ -8,13 +8,16 @@ import (
 	"io"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 	"mellium.im/xmlstream"
 	"mellium.im/xmpp"
+	"mellium.im/xmpp/component"
 	"mellium.im/xmpp/jid"
+	"mellium.im/xmpp/mux"
 	"mellium.im/xmpp/stanza"
 
 	"github.com/xmppgraph/xmppgraph/connect"
@@ -238,6 +241,42 @@ func TestManySenders(t *testing.T) {
 	srv.Inject(all.String())
 	require.Len(t, h.settled(t, s, n), n)
 	require.Zero(t, s.Counters().Dropped)
+}
+
+// TestManyChildren shows that a message cannot make the mux have itself read any number of times, while honest ones with
+// several children arrive.
+func TestManyChildren(t *testing.T) {
+	event := "<event xmlns='urn:example:e'/>"
+	for _, c := range []struct {
+		name, inner string
+		calls       int // of the handler of events
+	}{
+		{"one event", event, 1},
+		{"an event with company", strings.Repeat("<a xmlns='urn:example:a'/>", 20) + event, 1},
+		{"a body for each language", strings.Repeat("<body>x</body>", 40) + event, 1},
+		{"a large event with company", strings.Repeat("<a xmlns='urn:example:a'/>", 5) + "<event xmlns='urn:example:e'>" + strings.Repeat("x", 1_000_000) + "</event>", 1},
+		{"a thousand events", strings.Repeat(event, 1000), 0},
+		{"a thousand events among others", strings.Repeat("<a xmlns='urn:example:a'/>"+event, 1000), 0},
+		{"fifty events beside much text", strings.Repeat(event, 50) + strings.Repeat("x", 1_000_000), 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			for _, kind := range []string{"message", "presence"} {
+				srv := testserver.Start(t, testserver.Config{})
+				srv.AddDomain(testserver.Domain{Name: "peer.example"})
+				var calls atomic.Int64
+				name := xml.Name{Space: "urn:example:e", Local: "event"}
+				cfg := componentConfig(srv)
+				cfg.Handler = mux.New(component.NSAccept,
+					mux.MessageFunc(stanza.NormalMessage, name, func(stanza.Message, xmlstream.TokenReadEncoder) error { calls.Add(1); return nil }),
+					mux.PresenceFunc(stanza.AvailablePresence, name, func(stanza.Presence, xmlstream.TokenReadEncoder) error { calls.Add(1); return nil }))
+				s := open(t, connect.Component, cfg)
+				srv.Inject("<" + kind + " from='evil.example'>" + c.inner + "</" + kind + ">")
+				probe(t, srv, s)
+				require.EqualValues(t, c.calls, calls.Load())
+				require.EqualValues(t, 1-c.calls, s.Counters().DroppedChildren)
+			}
+		})
+	}
 }
 
 // TestSend shows that what could break the stream is refused before anything of it is sent.

@@ -29,6 +29,7 @@ var (
 	refuseStream  = refusal{cDroppedStream, "element of the stream's namespace", stanza.Modify, stanza.BadRequest, roundtrip.ErrMalformed}
 	refuseAddress = refusal{cDroppedAddress, "invalid address", stanza.Modify, stanza.JIDMalformed, roundtrip.ErrMalformed}
 	refuseShape   = refusal{cDroppedShape, "not a proper stanza", stanza.Modify, stanza.BadRequest, roundtrip.ErrMalformed}
+	refuseMany    = refusal{cDroppedChildren, "too many children", stanza.Modify, stanza.PolicyViolation, nil}
 	refuseShare   = refusal{cDroppedShare, "too many of the domain wait for the handler", stanza.Wait, stanza.ResourceConstraint, nil}
 	refuseFull    = refusal{cDroppedFull, "too many wait for the handler", stanza.Wait, stanza.ResourceConstraint, nil}
 )
@@ -140,6 +141,16 @@ func (l *link) pass(e *envelope, frame xmlscan.Frame) {
 	}
 }
 
+// The bounds on the children of a message or presence.
+//
+// mellium's mux calls a handler for each of them and has it read the whole stanza every time, so that a stanza costs its
+// size times their number.
+// Honest ones have a handful, and more than that only if they are small.
+const (
+	maxChildren = 64
+	maxWork     = 8 // times the greatest size
+)
+
 // sanitize returns a copy of a stanza that mellium's session survives and its sender, or why there is none.
 func (l *link) sanitize(e *envelope, raw []byte, head int) (w waiting, from jid.JID, why *refusal) {
 	s := l.scanner(raw)
@@ -155,7 +166,11 @@ func (l *link) sanitize(e *envelope, raw []byte, head int) (w waiting, from jid.
 	case why != nil:
 		return w, from, why
 	case e.name != "iq":
-		return waiting{raw: bytes.Clone(raw), head: head, work: len(raw)}, from, nil
+		work := len(raw) * max(c.count, 1)
+		if c.count > maxChildren || work > maxWork*l.cfg.MaxBytes {
+			return w, from, &refuseMany
+		}
+		return waiting{raw: bytes.Clone(raw), head: head, work: work}, from, nil
 	case !e.request() || e.id == "" || c.count != 1 || c.text:
 		return w, from, &refuseShape
 	}
