@@ -279,6 +279,42 @@ func TestManyChildren(t *testing.T) {
 	}
 }
 
+// TestSecondSender shows that nobody can pass for another by a second sender, which servers relay unseen because it is in
+// a namespace, and which mellium reads all the same.
+func TestSecondSender(t *testing.T) {
+	for _, role := range roles {
+		t.Run(role.name, func(t *testing.T) {
+			srv := testserver.Start(t, testserver.Config{})
+			srv.AddDomain(testserver.Domain{Name: "peer.example"})
+			ns := stanza.NSClient
+			if role.name == "component" {
+				ns = component.NSAccept
+			}
+			var mu sync.Mutex
+			var senders []string
+			name := xml.Name{Space: "urn:example:e", Local: "event"}
+			cfg := role.config(srv)
+			cfg.Handler = mux.New(ns, mux.MessageFunc(stanza.NormalMessage, name, func(m stanza.Message, _ xmlstream.TokenReadEncoder) error {
+				mu.Lock()
+				defer mu.Unlock()
+				senders = append(senders, m.From.String())
+				return nil
+			}))
+			s := open(t, role.dial, cfg)
+			for _, attrs := range []string{
+				" from='evil.example' p:from='pubsub.victim.example'",
+				" p:from='pubsub.victim.example' from='evil.example'",
+				" from='evil.example' q:harmless='pubsub.victim.example'",
+			} {
+				srv.Inject("<message xmlns:p='" + ns + "' xmlns:q='urn:example:q'" + attrs + "><event xmlns='urn:example:e'/></message>")
+			}
+			probe(t, srv, s)
+			require.Equal(t, []string{"evil.example"}, senders)
+			require.EqualValues(t, 2, s.Counters().DroppedShape)
+		})
+	}
+}
+
 // TestSend shows that what could break the stream is refused before anything of it is sent.
 func TestSend(t *testing.T) {
 	srv := testserver.Start(t, testserver.Config{})

@@ -77,6 +77,8 @@ func (l *link) receive(frame xmlscan.Frame) error {
 		l.refuse(&env, dropped(frame.Reason))
 	case s.Space() != l.ns || env.name != "iq" && env.name != "message" && env.name != "presence":
 		l.refuse(&envelope{from: env.from}, refuseShape)
+	case l.ambiguous(s):
+		l.refuse(&env, refuseShape)
 	case env.reply():
 		// The bytes are the waiter's own; only it pays for what they hold.
 		l.answer(env.id, env.from, result{raw: bytes.Clone(frame.Data)})
@@ -94,6 +96,21 @@ func readEnvelope(s *xmlscan.Scanner) envelope {
 	e.from, _ = s.Attr("from")
 	e.to, _ = s.Attr("to")
 	return e
+}
+
+// ambiguous reports whether the Start token has one of a stanza's own attributes a second time, in the stream's namespace.
+// Servers relay that as it is, while mellium takes the last of both: a stranger could pass for anyone.
+func (l *link) ambiguous(s *xmlscan.Scanner) bool {
+	for a := range s.Attrs() {
+		if a.Space != l.ns {
+			continue
+		}
+		switch a.Local {
+		case "from", "to", "id", "type":
+			return true
+		}
+	}
+	return false
 }
 
 func dropped(reason string) refusal {
