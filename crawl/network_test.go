@@ -158,3 +158,21 @@ func TestCrawlOfQuirks(t *testing.T) {
 	snap := g.Snapshot()
 	require.Equal(t, graph.Counts{Domains: len(seeds) + 1, Reporting: len(seeds), Links: len(seeds), Unnamed: 3 * len(seeds)}, snap.Counts())
 }
+
+// An answer from somebody else than was asked is none, and the trace says so.
+func TestReplyFromAnotherAddress(t *testing.T) {
+	srv := testserver.Start(t, testserver.Config{Seed: 1})
+	srv.AddDomain(testserver.Domain{Name: "a.test", Advertise: true, Fault: testserver.WrongFrom, Report: testserver.Report{Unnamed: 1}})
+	c := &crawl.Crawler{Session: dial(t, srv), Contact: "mailto:ops@example.org", Seeds: []string{"a.test"}, Spacing: -1, Once: true, VisitTimeout: time.Second}
+	var failed *crawl.Event
+	var stats crawl.Stats
+	for ev := range c.Run(t.Context()) {
+		failed, stats = &ev, c.Stats()
+	}
+	require.NotNil(t, failed)
+	require.Equal(t, crawl.VisitFailed, failed.Kind)
+	require.Equal(t, crawl.FailureSender, crawl.FailureOf(failed.Err))
+	require.Equal(t, map[crawl.Failure]uint64{crawl.FailureSender: 1}, stats.Failures)
+	require.Contains(t, failed.Visit.Trace.String(), "from another address")
+	require.False(t, failed.Visit.Verdict.Named(time.Now()))
+}
