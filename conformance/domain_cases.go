@@ -1,6 +1,7 @@
 package conformance
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"strings"
@@ -96,9 +97,17 @@ func (e *evidence) nodeGone() (outcome, bool) {
 	return outcome{}, false
 }
 
+// why says in words why there is no answer.
+func why(err error) string {
+	if errors.Is(err, context.DeadlineExceeded) {
+		return "no answer in time"
+	}
+	return err.Error()
+}
+
 func checkAnswer(e *evidence) outcome {
 	if e.infoErr != nil {
-		return fail("%v", e.infoErr)
+		return fail("%s", why(e.infoErr))
 	}
 	return pass("%s", brand(e.info))
 }
@@ -214,7 +223,7 @@ func checkURI(e *evidence) outcome {
 	case errors.Is(e.uriErr, xep.ErrNoForm):
 		return none("there is no form with the node")
 	case e.uriErr != nil:
-		return fail("%v", e.uriErr)
+		return fail("%s", why(e.uriErr))
 	}
 	return pass("%s", e.uri)
 }
@@ -227,9 +236,9 @@ func checkDefault(e *evidence) outcome {
 	case !errors.Is(e.uriErr, xep.ErrNoForm):
 		return none("a form names the node")
 	case errors.Is(e.locateErr, pubsub.ErrNoService):
-		return fail("%v", e.locateErr)
+		return fail("%s", why(e.locateErr))
 	case e.locateErr != nil:
-		return skip("%v", e.locateErr)
+		return skip("%s", why(e.locateErr))
 	}
 	return pass("%q on %s", e.node, e.service)
 }
@@ -240,7 +249,7 @@ func checkService(e *evidence) outcome {
 	}
 	switch {
 	case e.serviceErr != nil:
-		return fail("%v", e.serviceErr)
+		return fail("%s", why(e.serviceErr))
 	case !e.serviceInfo.Identity("pubsub", "service"):
 		return fail("%s is not a pubsub service", e.service)
 	}
@@ -269,7 +278,7 @@ func checkNodeExists(e *evidence) outcome {
 	case e.nodeErr != nil && e.serviceErr != nil:
 		return skip("the service gave no answer")
 	case e.nodeErr != nil && e.item == nil:
-		return skip("%v", e.nodeErr)
+		return skip("%s", why(e.nodeErr))
 	}
 	return pass("")
 }
@@ -280,7 +289,7 @@ func checkLeaf(e *evidence) outcome {
 	}
 	switch {
 	case e.nodeErr != nil:
-		return skip("%v", e.nodeErr)
+		return skip("%s", why(e.nodeErr))
 	case !e.nodeInfo.Identity("pubsub", "leaf"):
 		return fail("the node has no identity of category pubsub and type leaf")
 	}
@@ -331,7 +340,7 @@ func checkOpen(e *evidence) outcome {
 	case len(model) > 0 && model[0] != "open":
 		return fail("the access model is %q", model[0])
 	case refused(e.fetchErr):
-		return fail("%v", e.fetchErr)
+		return fail("%s", why(e.fetchErr))
 	case len(model) > 0 || e.item != nil:
 		return pass("")
 	}
@@ -349,7 +358,7 @@ func checkSingleItem(e *evidence) outcome {
 	case len(most) > 0 && most[0] != "1":
 		return fail("%s is %q", fieldMaxItems, most[0])
 	case e.nodeItemsErr != nil && len(most) == 0:
-		return skip("%v", e.nodeItemsErr)
+		return skip("%s", why(e.nodeItemsErr))
 	}
 	return pass("")
 }
@@ -383,9 +392,9 @@ func checkItem(e *evidence) outcome {
 	case refused(e.fetchErr):
 		return skip("the node is not open")
 	case errors.Is(e.fetchErr, pubsub.ErrNoItem), errors.As(e.fetchErr, &reply):
-		return fail("%v", e.fetchErr)
+		return fail("%s", why(e.fetchErr))
 	}
-	return skip("%v", e.fetchErr)
+	return skip("%s", why(e.fetchErr))
 }
 
 func checkItemID(e *evidence) outcome {

@@ -42,7 +42,7 @@ func Payload(b []byte, domain string) (*Report, error) {
 		e.domain = name
 	}
 	e.payload = readPayload(unwrap(b))
-	r := &Report{Target: domain, At: time.Now()}
+	r := &Report{Target: e.domain.String(), At: time.Now()}
 	r.judge(e, payloadCases)
 	return r, nil
 }

@@ -12,14 +12,23 @@ import (
 // marks are how the text for people shows each status.
 var marks = map[Status]string{Pass: "✔", Fail: "✖", Skip: "–", NotApplicable: " "}
 
-// WriteText writes the report for people, a line for each case; those that do not apply are left out.
+// WriteText writes the report for people, a line for each case.
+// Those that do not apply are left out, and a row of those that could not be checked for the same reason is one line.
 func (r *Report) WriteText(w io.Writer) error {
 	b := new(strings.Builder)
-	for _, one := range r.Results {
+	row := 0
+	for i, one := range r.Results {
 		if one.Status == NotApplicable {
 			continue
 		}
+		if row++; i+1 < len(r.Results) && one.Status == Skip && r.Results[i+1].Status == Skip && r.Results[i+1].Message == one.Message {
+			continue
+		}
+		if row > 1 {
+			one.Level, one.ID = "", fmt.Sprintf("%d cases", row)
+		}
 		one.appendText(b)
+		row = 0
 	}
 	fmt.Fprintf(b, "\n%s\n", r.Summary())
 	_, err := io.WriteString(w, b.String())

@@ -1,0 +1,456 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"math/big"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/stretchr/testify/require"
+
+	"github.com/xmppgraph/xmppgraph/conformance"
+	"github.com/xmppgraph/xmppgraph/internal/leak"
+	"github.com/xmppgraph/xmppgraph/internal/testserver"
+	"github.com/xmppgraph/xmppgraph/xep"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(checked{m}, map[string]func(){"doctor": inTheLab})
+}
+
+// checked fails a run of tests that leaves goroutines behind.
+type checked struct{ leak.Runner }
+
+// Run implements testscript.TestingM.
+func (c checked) Run() int {
+	code := c.Runner.Run()
+	if left := leak.Wait(leak.Patience); code == 0 && len(left) > 0 {
+		for _, l := range left {
+			os.Stderr.Write(append(l, '\n'))
+		}
+		return 1
+	}
+	return code
+}
+
+// zone is a DNS of the test's own: it is the file that DOCTOR_ZONE names, so that the program under test can read it.
+type zone struct {
+	// SRV maps names such as "_xmpp-server._tcp.me.test" to targets with a port, "." for none.
+	SRV map[string]string
+	// Hosts maps names to addresses, and Ports those of a name on the default port to where it really listens.
+	Hosts map[string]string
+	Ports map[string]string
+}
+
+func (z *zone) LookupSRV(_ context.Context, service, proto, name string) (string, []*net.SRV, error) {
+	to, ok := z.SRV["_"+service+"._"+proto+"."+name]
+	if !ok {
+		return "", nil, &net.DNSError{Err: "no such host", Name: name, IsNotFound: true}
+	}
+	if to == "." {
+		return "", []*net.SRV{{Target: "."}}, nil
+	}
+	host, port, err := net.SplitHostPort(to)
+	if err != nil {
+		return "", nil, err
+	}
+	n, err := strconv.ParseUint(port, 10, 16)
+	return "", []*net.SRV{{Target: host + ".", Port: uint16(n)}}, err
+}
+
+func (z *zone) LookupHost(_ context.Context, host string) ([]string, error) {
+	if addr, ok := z.Hosts[host]; ok {
+		return []string{addr}, nil
+	}
+	return nil, &net.DNSError{Err: "no such host", Name: host, IsNotFound: true}
+}
+
+// inTheLab is the program with the network of the lab around it: made-up addresses lead to ports of this machine.
+func inTheLab() {
+	z := new(zone)
+	if b, err := os.ReadFile(os.Getenv("DOCTOR_ZONE")); err == nil {
+		if err := json.Unmarshal(b, z); err != nil {
+			panic(err)
+		}
+	}
+	var d net.Dialer
+	dial := func(ctx context.Context, network, address string) (net.Conn, error) {
+		if real, ok := z.Ports[address]; ok {
+			address = real
+		}
+		if !strings.HasPrefix(address, "127.0.0.1:") {
+			return nil, errors.New("connection refused")
+		}
+		return d.DialContext(ctx, network, address)
+	}
+	_ = os.Unsetenv("DOCTOR_ZONE")
+	os.Exit(run(context.Background(), os.Args[1:], world{
+		stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, resolver: z, dial: dial,
+	}))
+}
+
+// lab is what a script changes.
+type lab struct {
+	srv  *testserver.Server
+	ca   *authority
+	zone zone
+	file string
+	dir  string
+	done []func()
+}
+
+type labKey struct{}
+
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/script",
+		Setup: func(e *testscript.Env) error {
+			l, err := newLab(e.WorkDir)
+			if err != nil {
+				return err
+			}
+			e.Defer(l.close)
+			e.Values[labKey{}] = l
+			e.Setenv("COMPONENT_PORT", l.srv.ComponentAddr())
+			e.Setenv("CLIENT_PORT", l.srv.ClientAddr())
+			e.Setenv("DOCTOR_ZONE", l.file)
+			return nil
+		},
+		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
+			"domain": cmdDomain, "host": cmdHost, "srv": cmdSRV, "status": cmdStatus,
+		},
+	})
+}
+
+func newLab(dir string) (*lab, error) {
+	ca, err := newAuthority()
+	if err != nil {
+		return nil, err
+	}
+	l := &lab{
+		srv: testserver.New(testserver.Config{Seed: 1}), ca: ca, dir: dir, file: filepath.Join(dir, "zone.json"),
+		zone: zone{SRV: map[string]string{}, Hosts: map[string]string{}, Ports: map[string]string{}},
+	}
+	// The authority of the account's server and that of the lab's hosts, as an operator would trust them.
+	c, err := tls.Dial("tcp", l.srv.DirectAddr(), &tls.Config{ServerName: testserver.HomeName, RootCAs: l.srv.CertPool()})
+	if err != nil {
+		return nil, err
+	}
+	defer c.Close()
+	chain := c.ConnectionState().VerifiedChains[0]
+	pems := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: chain[len(chain)-1].Raw})
+	pems = append(pems, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: ca.cert.Raw})...)
+	for name, b := range map[string][]byte{
+		"secret": []byte(testserver.Secret + "\n"), "password": []byte(testserver.Password), "ca.pem": pems, "wrong": []byte("wrong"),
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), b, 0o600); err != nil {
+			return nil, err
+		}
+	}
+	return l, l.save()
+}
+
+func (l *lab) save() error {
+	b, err := json.Marshal(l.zone)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(l.file, b, 0o600)
+}
+
+func (l *lab) close() {
+	_ = l.srv.Close()
+	for _, f := range l.done {
+		f()
+	}
+}
+
+func labOf(ts *testscript.TestScript) *lab { return ts.Value(labKey{}).(*lab) }
+
+// cmdDomain is "domain NAME [PROFILE|QUIRK|peer=NAME|raw=FILE|off|service=NAME|nowhere]…": a domain behind the account's server.
+func cmdDomain(ts *testscript.TestScript, _ bool, args []string) {
+	d := testserver.Domain{Name: args[0], Advertise: true}
+	for _, a := range args[1:] {
+		key, value, _ := strings.Cut(a, "=")
+		switch key {
+		case "off":
+			d.Advertise = false
+		case "peer":
+			d.Report.Peers = append(d.Report.Peers, testserver.Peer{Name: value, Directions: testserver.Bidi})
+		case "raw":
+			d.Report.Raw = strings.TrimSpace(ts.ReadFile(value))
+		case "service":
+			d.Service = value
+		case "node":
+			d.Node = value
+		case "contacts":
+			d.Contacts = map[string][]string{"abuse-addresses": {"mailto:abuse@example.org"}}
+		case "quirk":
+			quirks := map[string]testserver.Quirks{
+				"TwoForms": testserver.TwoForms, "NoForm": testserver.NoForm, "FormOnly": testserver.FormOnly, "UpperCase": testserver.UpperCase,
+				"DuplicatePeers": testserver.DuplicatePeers,
+			}
+			if d.Quirks |= quirks[value]; quirks[value] == 0 {
+				ts.Fatalf("unknown quirk %q", value)
+			}
+		case "fault":
+			faults := map[string]testserver.Fault{"NotFound": testserver.NotFound, "ErrorReply": testserver.ErrorReply, "NoReply": testserver.NoReply}
+			if d.Fault = faults[value]; d.Fault == 0 {
+				ts.Fatalf("unknown fault %q", value)
+			}
+		default:
+			for _, p := range testserver.Profiles() {
+				if p.String() == key {
+					d.Profile = p
+				}
+			}
+			if d.Profile == 0 {
+				ts.Fatalf("unknown word %q", a)
+			}
+		}
+	}
+	labOf(ts).srv.AddDomain(d)
+}
+
+// cmdHost is "host NAME [cert=NAME,…|direct|notls|expired|unknown|stranger|closed|garbage]…": an address of that name, at which a
+// server answers other servers, and presents a certificate for that name unless told otherwise.
+func cmdHost(ts *testscript.TestScript, _ bool, args []string) {
+	l := labOf(ts)
+	h := &host{name: args[0], names: []string{args[0]}, ca: l.ca}
+	for _, a := range args[1:] {
+		key, value, _ := strings.Cut(a, "=")
+		switch key {
+		case "cert":
+			h.names = strings.Split(value, ",")
+		case "stranger":
+			other, err := newAuthority()
+			ts.Check(err)
+			h.ca = other
+		default:
+			h.how = key
+		}
+	}
+	addr := fmt.Sprintf("192.0.2.%d", len(l.zone.Hosts)+1)
+	l.zone.Hosts[h.name] = addr
+	if h.how != "closed" {
+		at, stop, err := h.listen()
+		ts.Check(err)
+		l.done = append(l.done, stop)
+		l.zone.Ports[addr+":5269"], l.zone.Ports[addr+":5270"] = at, at
+	}
+	ts.Check(l.save())
+}
+
+// cmdStatus is "status N COMMAND…": the command ends with that exit status.
+func cmdStatus(ts *testscript.TestScript, _ bool, args []string) {
+	err := ts.Exec(args[1], args[2:]...)
+	got := 0
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		got = exit.ExitCode()
+	}
+	if strconv.Itoa(got) != args[0] {
+		ts.Fatalf("exit status %d, want %s", got, args[0])
+	}
+}
+
+// cmdSRV is "srv NAME TARGET": where a record such as _xmpp-server._tcp.me.test leads.
+func cmdSRV(ts *testscript.TestScript, _ bool, args []string) {
+	l := labOf(ts)
+	l.zone.SRV[args[0]] = args[1]
+	ts.Check(l.save())
+}
+
+// host answers other servers as far as to the TLS handshake.
+type host struct {
+	name  string
+	names []string
+	how   string
+	ca    *authority
+}
+
+func (h *host) listen() (addr string, stop func(), err error) {
+	cert, err := h.ca.issue(h.names, h.how == "expired")
+	if err != nil {
+		return "", nil, err
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", nil, err
+	}
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			wg.Go(func() {
+				defer c.Close()
+				_ = c.SetDeadline(time.Now().Add(10 * time.Second))
+				h.serve(c, &tls.Config{Certificates: []tls.Certificate{*cert}, NextProtos: []string{"xmpp-server"}})
+			})
+		}
+	})
+	return l.Addr().String(), func() { _ = l.Close(); wg.Wait() }, nil
+}
+
+const open = "<?xml version='1.0'?><stream:stream xmlns='jabber:server' xmlns:stream='http://etherx.jabber.org/streams' id='1' version='1.0'>"
+
+func (h *host) serve(c net.Conn, cfg *tls.Config) {
+	if h.how == "direct" {
+		_ = tls.Server(c, cfg).Handshake()
+		return
+	}
+	in := bufio.NewReader(c)
+	until := func(end string) bool {
+		for {
+			s, err := in.ReadString('>')
+			if err != nil || strings.Contains(s, end) {
+				return err == nil
+			}
+		}
+	}
+	if !until("<stream:stream") {
+		return
+	}
+	switch h.how {
+	case "garbage":
+		fmt.Fprint(c, "HTTP/1.1 400 Bad Request\r\n\r\n")
+		return
+	case "unknown":
+		fmt.Fprint(c, open+"<stream:error><host-unknown xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error></stream:stream>")
+		return
+	case "notls":
+		fmt.Fprint(c, open+"<stream:features><dialback xmlns='urn:xmpp:features:dialback'/></stream:features>")
+		return
+	}
+	fmt.Fprint(c, open+"<stream:features><starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'><required/></starttls></stream:features>")
+	if !until("<starttls") {
+		return
+	}
+	fmt.Fprint(c, "<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>")
+	_ = tls.Server(c, cfg).Handshake()
+}
+
+// authority signs certificates.
+type authority struct {
+	cert *x509.Certificate
+	key  *ecdsa.PrivateKey
+}
+
+func newAuthority() (*authority, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	t := &x509.Certificate{
+		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: "lab"}, IsCA: true, BasicConstraintsValid: true,
+		NotBefore: time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC), NotAfter: time.Date(2100, 1, 1, 0, 0, 0, 0, time.UTC),
+		KeyUsage: x509.KeyUsageCertSign,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, t, t, key.Public(), key)
+	if err != nil {
+		return nil, err
+	}
+	cert, err := x509.ParseCertificate(der)
+	return &authority{cert, key}, err
+}
+
+func (a *authority) issue(names []string, expired bool) (*tls.Certificate, error) {
+	end := time.Date(2100, 1, 1, 0, 0, 0, 0, time.UTC)
+	if expired {
+		end = time.Date(2001, 1, 1, 0, 0, 0, 0, time.UTC)
+	}
+	t := &x509.Certificate{
+		SerialNumber: big.NewInt(2), DNSNames: names, NotBefore: time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC), NotAfter: end,
+		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+	}
+	der, err := x509.CreateCertificate(rand.Reader, t, a.cert, a.key.Public(), a.key)
+	return &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: a.key}, err
+}
+
+// Every remedy is of a case that exists, and speaks of nothing that is left to fill in.
+func TestRemedies(t *testing.T) {
+	known := map[string]bool{"freshness": true}
+	for _, s := range []string{"domain", "service"} {
+		for _, c := range hostCases(s, s) {
+			known[c.ID] = true
+		}
+	}
+	for _, c := range conformanceCases() {
+		known[c] = true
+	}
+	for id, text := range remedies {
+		require.True(t, known[id], id)
+		for _, brand := range append([]string{""}, brands...) {
+			require.NotContains(t, choose(text, brand), "\n\n")
+		}
+	}
+	require.Equal(t, "both\nejabberd: e", choose("both\nProsody: p\nejabberd: e", "ejabberd"))
+	require.Equal(t, "both\nProsody: p\nejabberd: e", choose("both\nProsody: p\nejabberd: e", ""))
+	require.Equal(t, "Openfire", brandOf("Openfire Server"))
+	require.Empty(t, brandOf("something"))
+}
+
+// What comes in answer to a stream header may be anything.
+func FuzzGreeting(f *testing.F) {
+	f.Add([]byte(open + "<stream:features><starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/></stream:features><proceed/>"))
+	f.Add([]byte(open + "<stream:error><host-unknown xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error>"))
+	f.Add([]byte(open + "<stream:features/>"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		here, there := net.Pipe()
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			buf := make([]byte, 4096)
+			for {
+				if _, err := there.Read(buf); err != nil {
+					return
+				}
+			}
+		})
+		wg.Go(func() {
+			_, _ = there.Write(b)
+			_ = there.Close()
+		})
+		err := startTLS(here, mustName(t))
+		if err == nil {
+			require.Contains(t, string(b), "<proceed")
+		}
+		_ = here.Close()
+		wg.Wait()
+	})
+}
+
+func conformanceCases() (ids []string) {
+	for _, c := range conformance.Catalogue() {
+		ids = append(ids, c.ID)
+	}
+	return ids
+}
+
+func mustName(t *testing.T) xep.Name {
+	t.Helper()
+	n, err := xep.ParseName("me.test")
+	require.NoError(t, err)
+	return n
+}
