@@ -69,6 +69,10 @@ func attacks(to string) []testserver.Attack {
 	add("message with mismatched tags", message("<a></b>"))
 	add("message with two senders", "<message from='"+evil+"' from='other.example'/>")
 	add("message with a sender in a namespace", "<message xmlns:p='urn:p' p:from='☃@x' from='"+evil+"'/>")
+	quotes := strings.Repeat("&apos;", 100_000)
+	add("iq with an id that grows when it is answered", "<iq type='get' from='"+evil+"' to='"+to+"' id=\""+strings.Repeat("'", 120_000)+"\"><ping xmlns='urn:xmpp:ping'/></iq>")
+	add("iq without a child but with a large id", "<iq type='get' from='"+evil+"' to='"+to+"' id='"+quotes+"'/>")
+	add("disco of a node with a large name", get("<query xmlns='http://jabber.org/protocol/disco#info' node='"+quotes+"'/>"))
 	add("unknown stanza", "<zork xmlns='urn:example:z' from='"+evil+"'/>")
 	add("message of an unknown namespace", "<message xmlns='urn:example:z' from='"+evil+"'/>")
 	return all

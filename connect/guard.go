@@ -1,6 +1,7 @@
 package connect
 
 import (
+	"fmt"
 	"io"
 	"net"
 	"time"
@@ -72,11 +73,20 @@ func (g *guard) Write(p []byte) (int, error) {
 		}
 		switch frame.Kind {
 		case xmlscan.Stanza:
-			if err := g.l.sendWhole(frame.Data); err != nil {
-				return n, err
-			}
+			err = g.l.send(g.l.ctx, frame.Data)
+		case xmlscan.Dropped:
+			err = fmt.Errorf("connect: stanza of %d bytes: %s", frame.Size, frame.Reason)
 		case xmlscan.Close:
 			return len(p), nil
+		}
+		switch {
+		case err == nil:
+		case g.l.ctx.Err() != nil:
+			return n, err
+		default:
+			// An error would end mellium's session, and what cannot be sent may be no more than an answer that repeats the
+			// overlong words of a stranger.
+			g.l.handlerFailed(err, "", "")
 		}
 	}
 	return len(p), nil

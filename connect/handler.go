@@ -32,14 +32,12 @@ func (l *link) wrap(h xmpp.Handler) xmpp.Handler {
 			tokens, err = rec.tokens()
 		}
 		if err != nil {
-			l.s.counters.add(cHandlerFailures)
-			l.s.cfg.Logger.Warn("handler failed", "error", err, "stanza", start.Name.Local, "from", clip(from))
+			l.handlerFailed(err, start.Name.Local, from)
 			answered = false
 		}
 		if tokens != nil {
-			if _, err := xmlstream.Copy(t, tokens); err != nil {
-				l.s.cfg.Logger.Warn("handler's stanza not sent", "error", err)
-			}
+			// If that fails the connection has ended.
+			_, _ = xmlstream.Copy(t, tokens)
 		}
 		if request && !answered {
 			// mellium does so for clients only.
@@ -56,10 +54,29 @@ func handle(h xmpp.Handler, rec *recorder, start *xml.StartElement) (err error) 
 	}
 	defer func() {
 		if p := recover(); p != nil {
-			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+			err = &panicError{p, debug.Stack()}
 		}
 	}()
 	return h.HandleXMPP(rec, start)
+}
+
+// panicError is what a handler or a hook panicked with.
+type panicError struct {
+	value any
+	stack []byte
+}
+
+func (e *panicError) Error() string { return fmt.Sprint("panic: ", e.value) }
+
+// handlerFailed counts and logs what a handler did wrong, which strangers may be able to make it do at will.
+func (l *link) handlerFailed(err error, stanza, from string) {
+	l.s.counters.add(cHandlerFailures)
+	args := []any{"error", printable(err.Error(), maxLoggedError), "stanza", stanza, "from", printable(from, maxLogged)}
+	var p *panicError
+	if errors.As(err, &p) {
+		args = append(args, "stack", string(p.stack))
+	}
+	l.s.log.warn("handler", "handler failed", args...)
 }
 
 func requestID(start *xml.StartElement) (request bool, id string) {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -241,6 +242,44 @@ func TestManySenders(t *testing.T) {
 	srv.Inject(all.String())
 	require.Len(t, h.settled(t, s, n), n)
 	require.Zero(t, s.Counters().Dropped)
+}
+
+// TestHandlerFailuresAreLoggedSeldom shows that a stranger who knows how to make a handler fail cannot fill the disk, nor
+// write lines of its own into the log.
+func TestHandlerFailuresAreLoggedSeldom(t *testing.T) {
+	srv := testserver.Start(t, testserver.Config{})
+	var out lockedBuilder
+	cfg := componentConfig(srv)
+	cfg.Logger = slog.New(slog.NewTextHandler(&out, nil))
+	cfg.Handler = xmpp.HandlerFunc(func(_ xmlstream.TokenReadEncoder, start *xml.StartElement) error {
+		if start.Name.Local == "presence" {
+			panic(strings.Repeat("broken\n", 10_000))
+		}
+		return errors.New("broken\nlevel=ERROR " + strings.Repeat("x", 1<<20))
+	})
+	s := open(t, connect.Component, cfg)
+	srv.Inject(strings.Repeat("<message from='evil.example'/><presence from='evil.example'/>", 200))
+	require.Eventually(t, func() bool { return s.Counters().HandlerFailures == 400 }, patience, time.Millisecond)
+	require.Equal(t, 10, strings.Count(out.String(), "handler failed"))
+	require.NotContains(t, out.String(), "\nlevel=ERROR")
+	require.Less(t, len(out.String()), 100<<10)
+}
+
+type lockedBuilder struct {
+	mu sync.Mutex
+	b  strings.Builder
+}
+
+func (l *lockedBuilder) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuilder) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
 }
 
 // TestManyChildren shows that a message cannot make the mux have itself read any number of times, while honest ones with

@@ -9,6 +9,7 @@ import (
 	"net"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -177,17 +178,38 @@ func TestBackoffStaysInBounds(t *testing.T) {
 	}
 }
 
-func TestDropLog(t *testing.T) {
-	var out strings.Builder
-	d := dropLog{logger: slog.New(slog.NewTextHandler(&out, nil))}
-	for range 100 {
-		d.drop("reason", strings.Repeat("x", 1000))
+func TestQuietLog(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out strings.Builder
+		q := quietLog{logger: slog.New(slog.NewTextHandler(&out, nil))}
+		for range 100 {
+			q.drop("reason", strings.Repeat("x", 1000))
+		}
+		require.Equal(t, logBurst, strings.Count(out.String(), "\n"))
+		require.Less(t, out.Len(), logBurst*500)
+		q.drop("another reason", "other.example")
+		require.Contains(t, out.String(), "other.example", "one kind does not hide another")
+		time.Sleep(logWindow)
+		q.drop("reason", "evil.example")
+		require.Contains(t, out.String(), "from=evil.example unlogged=90")
+	})
+}
+
+func TestPrintable(t *testing.T) {
+	for _, c := range []struct{ name, in, want string }{
+		{"plain", "a@example.org/r s", "a@example.org/r s"},
+		{"other scripts", "☃@münchen.example", "☃@münchen.example"},
+		{"line ends", "a\nlevel=ERROR\r", "a�level=ERROR�"},
+		{"escape sequence", "\x1b[31m", "�[31m"},
+		{"escape sequence of one character", "\u009b31m", "�31m"},
+		{"reversed", "\u202egro.elpmaxe", "�gro.elpmaxe"},
+		{"too long", strings.Repeat("é", 200), strings.Repeat("é", 128) + "…"},
+		{"cut within a character", "x" + strings.Repeat("é", 200), "x" + strings.Repeat("é", 127) + "…"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			require.Equal(t, c.want, printable(c.in, maxLogged))
+		})
 	}
-	require.Equal(t, logBurst, strings.Count(out.String(), "\n"))
-	require.Less(t, out.Len(), logBurst*500)
-	d.begin = d.begin.Add(-2 * logWindow)
-	d.drop("reason", "evil.example")
-	require.Contains(t, out.String(), "from=evil.example unlogged=90")
 }
 
 // testLink returns a link with no network and no goroutines.
@@ -196,7 +218,7 @@ func testLink(t testing.TB, ns string) *link {
 	h := xmlscan.New([]byte(head), xmlscan.Limits{})
 	require.True(t, h.Next())
 	cfg := Config{Logger: slog.New(slog.DiscardHandler)}.withDefaults(false)
-	s := &Session{cfg: cfg, log: dropLog{logger: cfg.Logger}}
+	s := &Session{cfg: cfg, log: quietLog{logger: cfg.Logger}}
 	l := &link{s: s, cfg: &s.cfg, ns: ns, head: h, out: newOutbox(), waiters: make(map[string]waiter), local: jid.MustParse("me@example.org/r")}
 	if ns != nsClient {
 		l.local = l.local.Domain()

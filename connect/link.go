@@ -301,11 +301,6 @@ func (l *link) unanswered(id string, err error) error {
 	return err
 }
 
-// sendWhole sends what mellium or a handler wrote.
-func (l *link) sendWhole(b []byte) error {
-	return l.send(l.ctx, b)
-}
-
 // send checks and sends one stanza that others have written.
 func (l *link) send(ctx context.Context, b []byte) error {
 	b, err := l.prepare(b)

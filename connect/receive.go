@@ -256,7 +256,10 @@ func (l *link) refuse(e *envelope, why refusal) {
 	case e.reply():
 		l.answer(e.id, e.from, result{err: fmt.Errorf("connect: reply from %q: %s: %w", e.from, why.reason, why.reply)})
 	case e.request() && e.id != "":
-		l.out.tryAdd(l.errorReply(e, why))
+		// To repeat words of any length would break the limits of the own server, which then closes the stream.
+		if b := l.errorReply(e, why); len(b) <= l.cfg.MaxSend {
+			l.out.tryAdd(b)
+		}
 	}
 }
 

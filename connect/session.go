@@ -28,7 +28,7 @@ type Session struct {
 	ns       string
 	connect  connector
 	counters counters
-	log      dropLog
+	log      quietLog
 	limiter  *roundtrip.Limiter
 
 	ctx      context.Context // ends with Close
@@ -52,7 +52,7 @@ type connector func(context.Context, *Config) (*negotiation, error)
 func start(ctx context.Context, cfg Config, ns string, connect connector) (*Session, error) {
 	s := &Session{
 		cfg: cfg, ns: ns, connect: connect,
-		log:     dropLog{logger: cfg.Logger},
+		log:     quietLog{logger: cfg.Logger},
 		limiter: roundtrip.NewLimiter(cfg.MaxInFlight, cfg.MaxInFlightPerDomain),
 		done:    make(chan struct{}),
 		change:  make(chan struct{}),
