@@ -131,6 +131,9 @@ func (s *Scanner) declare(prefix, space string) bool {
 			return s.fail("duplicate namespace declaration")
 		}
 	}
+	if len(s.binds)-s.inherited >= s.lim.Namespaces {
+		return s.failWith(fmt.Errorf("xmlscan: %w: more than %d namespaces in scope", ErrLimit, s.lim.Namespaces))
+	}
 	s.binds = append(s.binds, binding{prefix, space})
 	return true
 }

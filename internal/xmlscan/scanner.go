@@ -23,8 +23,9 @@ const (
 
 // The defaults of [Limits].
 const (
-	DefaultDepth = 64
-	DefaultAttrs = 128
+	DefaultDepth      = 64
+	DefaultAttrs      = 128
+	DefaultNamespaces = 64
 )
 
 // Limits bounds what a document may make a [Scanner] spend; a zero field means its default.
@@ -35,6 +36,10 @@ type Limits struct {
 	Depth int
 	// Attrs is the greatest number of attributes of one element, declarations included, [DefaultAttrs] if zero.
 	Attrs int
+	// Namespaces is the greatest number of declarations in scope at once, inherited ones not counted, [DefaultNamespaces] if
+	// zero.
+	// Every name is looked for among them, so that without a bound a document costs its size times their number.
+	Namespaces int
 }
 
 // ErrSyntax is wrapped by every error about the document; limits have [ErrLimit].
@@ -124,6 +129,9 @@ func New(b []byte, lim Limits) *Scanner {
 	}
 	if lim.Attrs <= 0 {
 		lim.Attrs = DefaultAttrs
+	}
+	if lim.Namespaces <= 0 {
+		lim.Namespaces = DefaultNamespaces
 	}
 	s := &Scanner{b: b, s: string(b), lim: lim}
 	s.stack, s.binds, s.attrs, s.quals = s.stack0[:0], s.binds0[:0], s.attrs0[:0], s.quals0[:0]

@@ -1,6 +1,7 @@
 package xmlscan
 
 import (
+	"strconv"
 	"strings"
 	"testing"
 
@@ -118,6 +119,21 @@ func TestScannerLimits(t *testing.T) {
 
 	_, err = dump(t, "<a"+strings.Repeat(" a=''", 129)+"/>")
 	require.ErrorIs(t, err, ErrLimit)
+
+	// However the declarations are spread, each name costs no more than the limit to look up.
+	scope := func(n int) string {
+		var b strings.Builder
+		for i := range n {
+			b.WriteString("<a xmlns:p" + strconv.Itoa(i) + "='u' xmlns='v'>")
+		}
+		return b.String() + "<b/>" + strings.Repeat("</a>", n)
+	}
+	_, err = dump(t, scope(33))
+	require.ErrorIs(t, err, ErrLimit)
+	_, err = dump(t, scope(32))
+	require.NoError(t, err)
+	_, err = dump(t, "<a>"+strings.Repeat("<b xmlns='u' xmlns:p='v'/>", 1000)+"</a>")
+	require.NoError(t, err, "declarations out of scope do not count")
 
 	s := New([]byte("<a>12<b>3</b>45</a>"), Limits{})
 	require.True(t, s.Next())
