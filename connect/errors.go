@@ -40,6 +40,9 @@ var (
 	ErrTooLarge = errors.New("stanza larger than servers accept")
 )
 
+// maxErrorText bounds the text of an [Error], in bytes.
+const maxErrorText = 4 << 10
+
 // Error tells why a connection could not be made, and what to do about it.
 type Error struct {
 	// Op is the step that failed: config, dial, tls, stream, auth, bind or handshake.
@@ -71,7 +74,8 @@ func (e *Error) Error() string {
 	if e.Remedy != "" {
 		out += " (" + e.Remedy + ")"
 	}
-	return out
+	// Not even the names in a certificate that nobody vouches for may give orders to a terminal.
+	return printable(out, maxErrorText)
 }
 
 // Unwrap returns the reason and the cause.

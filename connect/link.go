@@ -265,7 +265,7 @@ func (l *link) answer(id, from string, res result) bool {
 	case !roundtrip.SameSender(w.to, from, l.local):
 		l.s.counters.add(cSpoofed)
 		l.s.log.drop("reply from another address", from)
-		res = result{err: fmt.Errorf("connect: answered by %q: %w", from, roundtrip.ErrWrongFrom)}
+		res = result{err: fmt.Errorf("connect: answered by %q: %w", printable(from, maxLogged), roundtrip.ErrWrongFrom)}
 		if !related(w.to, from) {
 			// A stranger may not end what another is asked; but if nothing better comes, this is worth telling.
 			w.spoofed = res.err

@@ -314,6 +314,10 @@ func TestBadCredentialsAreNotRetried(t *testing.T) {
 }
 
 func TestErrorText(t *testing.T) {
+	hostile := &connect.Error{Op: "tls", Addr: "a@b", Err: errors.New("x\n\x1b[2J"), Remedy: "covers evil\x1b[31m.test"}
+	require.EqualError(t, hostile, "connect: tls a@b: x��[2J (covers evil�[31m.test)")
+	hostile.Err = errors.New(strings.Repeat("x", 1<<20))
+	require.Less(t, len(hostile.Error()), 5000)
 	err := &connect.Error{Op: "auth", Addr: "a@b", Server: "c:1", Kind: connect.ErrCredentials, Err: errors.New("x"), Remedy: "y"}
 	require.EqualError(t, err, "connect: auth a@b at c:1: credentials refused: x (y)")
 }

@@ -230,12 +230,18 @@ func scanChildren(s *xmlscan.Scanner) (c children, why *refusal) {
 	return c, nil
 }
 
+// maxAddress is the greatest length of an address in bytes (RFC 7622 §3.1); to find fault with longer ones takes time.
+const maxAddress = 3*1023 + 2
+
 // sender returns who the Start token says it is from, and whether mellium can read the addresses in it, in whatever
 // namespace they are.
 func sender(s *xmlscan.Scanner) (from jid.JID, ok bool) {
 	for a := range s.Attrs() {
 		if a.Local != "from" && a.Local != "to" || a.Value == "" {
 			continue
+		}
+		if len(a.Value) > maxAddress {
+			return jid.JID{}, false
 		}
 		addr, err := jid.Parse(a.Value)
 		if err != nil {
@@ -254,7 +260,7 @@ func (l *link) refuse(e *envelope, why refusal) {
 	l.s.log.drop(why.reason, e.from)
 	switch {
 	case e.reply():
-		l.answer(e.id, e.from, result{err: fmt.Errorf("connect: reply from %q: %s: %w", e.from, why.reason, why.reply)})
+		l.answer(e.id, e.from, result{err: fmt.Errorf("connect: reply from %q: %s: %w", printable(e.from, maxLogged), why.reason, why.reply)})
 	case e.request() && e.id != "":
 		// To repeat words of any length would break the limits of the own server, which then closes the stream.
 		if b := l.errorReply(e, why); len(b) <= l.cfg.MaxSend {

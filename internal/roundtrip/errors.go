@@ -55,8 +55,13 @@ type Error struct {
 func (e *Error) Error() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%q answered %s", e.From, e.Stanza.Condition)
-	if e.Stanza.Type != "" {
-		fmt.Fprintf(&b, " (%s)", e.Stanza.Type)
+	switch t := e.Stanza.Type; t {
+	case "":
+	case stanza.Auth, stanza.Cancel, stanza.Continue, stanza.Modify, stanza.Wait:
+		fmt.Fprintf(&b, " (%s)", t)
+	default:
+		// What the sender made up must not write lines of its own into a log.
+		fmt.Fprintf(&b, " (%q)", t)
 	}
 	for _, a := range e.App {
 		fmt.Fprintf(&b, " + %s", a.Local)
@@ -103,7 +108,7 @@ func (e *Error) HasApp(space, local string) bool {
 func parseError(s *xmlscan.Scanner, e *Error) error {
 	typ, _ := s.Attr("type")
 	e.Stanza.Type = stanza.ErrorType(clip(typ, 16))
-	if by, _ := s.Attr("by"); by != "" {
+	if by, _ := s.Attr("by"); by != "" && len(by) <= maxAddress {
 		// An address that cannot be read is no reason to lose the condition.
 		e.Stanza.By, _ = jid.Parse(by)
 	}

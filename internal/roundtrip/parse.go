@@ -19,7 +19,7 @@ func parse(raw []byte, to, local jid.JID) (*Reply, error) {
 	}
 	from, _ := s.Attr("from")
 	if !SameSender(to, from, local) {
-		return nil, fmt.Errorf("roundtrip: request to %q was answered by %q: %w", to, from, ErrWrongFrom)
+		return nil, fmt.Errorf("roundtrip: request to %q was answered by %q: %w", to, clip(from, maxAddress), ErrWrongFrom)
 	}
 	switch typ, _ := s.Attr("type"); stanza.IQType(typ) {
 	case stanza.ResultIQ:
@@ -90,6 +90,9 @@ func malformed(to jid.JID, s *xmlscan.Scanner) error {
 	return fmt.Errorf("roundtrip: reply from %q: %w", to, ErrMalformed)
 }
 
+// maxAddress is the greatest length of an address in bytes (RFC 7622 §3.1).
+const maxAddress = 3*1023 + 2
+
 // SameSender reports whether a reply's from attribute is one that a request to the given address may get
 // (RFC 6120 §8.1.2.1).
 // Local is the session's own address, zero if it is not known.
@@ -102,6 +105,9 @@ func SameSender(to jid.JID, from string, local jid.JID) bool {
 	}
 	if !none && from == to.String() {
 		return true
+	}
+	if len(from) > maxAddress {
+		return false
 	}
 	addr, err := jid.Parse(from)
 	if err != nil {

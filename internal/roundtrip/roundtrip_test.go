@@ -106,6 +106,16 @@ var replies = []struct {
 	{"too large", `<iq type='result' from='peer.example'><a>` + strings.Repeat("x", 2000) + `</a></iq>`, "", roundtrip.ErrTooLarge},
 }
 
+// TestErrorTextIsOneLine shows that a stranger's words are quoted wherever they are not of a fixed vocabulary.
+func TestErrorTextIsOneLine(t *testing.T) {
+	s := bytesSession(func(context.Context, stanza.IQ, []byte) ([]byte, error) {
+		return []byte(`<iq type='error' from='peer.example'><error type='&#10;level=ERROR'><forbidden xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/>` +
+			`<text xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'>&#10;text</text><unsupported xmlns='http://jabber.org/protocol/pubsub#errors' feature='&#10;f'/></error></iq>`), nil
+	})
+	_, err := roundtrip.Do(t.Context(), s, roundtrip.Request{To: peer, Payload: []byte(query)})
+	require.EqualError(t, err, `"peer.example" answered forbidden ("\nlevel=ERROR") + unsupported "\nf": "\ntext"`)
+}
+
 func TestDoBytes(t *testing.T) {
 	for _, c := range replies {
 		t.Run(c.name, func(t *testing.T) {
