@@ -17,6 +17,11 @@ import (
 // wrap returns a handler that never panics and never returns an error, either of which would end mellium's session.
 func (l *link) wrap(h xmpp.Handler) xmpp.Handler {
 	return xmpp.HandlerFunc(func(t xmlstream.TokenReadEncoder, start *xml.StartElement) error {
+		l.s.handling.Lock()
+		defer l.s.handling.Unlock()
+		if l.ctx.Err() != nil {
+			return nil
+		}
 		l.s.counters.add(cHandled)
 		request, id := requestID(start)
 		from, to := attr(start, "from"), ""

@@ -40,6 +40,7 @@ type link struct {
 
 	ctx    context.Context // ends with the connection
 	cancel context.CancelFunc
+	unhook func() bool // detaches the connection from the session's end
 	once   sync.Once
 	err    error // set before ctx ends
 	work   sync.WaitGroup
@@ -80,7 +81,7 @@ func newLink(s *Session, n *negotiation) (*link, error) {
 		l.cancel()
 		return nil, fmt.Errorf("connect: %w", err)
 	}
-	context.AfterFunc(s.ctx, func() { l.fail(ErrClosed) })
+	l.unhook = context.AfterFunc(s.ctx, func() { l.fail(ErrClosed) })
 	l.work.Go(l.read)
 	l.work.Go(l.write)
 	l.work.Go(l.keepAlive)
@@ -257,7 +258,7 @@ func (l *link) answer(id, from string, res result) bool {
 	defer l.mu.Unlock()
 	w, ok := l.waiters[id]
 	switch {
-	case !ok && id == l.pingID:
+	case !ok && id != "" && id == l.pingID:
 		return true
 	case !ok:
 		l.s.counters.add(cLate)

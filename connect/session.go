@@ -5,7 +5,9 @@ import (
 	"context"
 	"encoding/xml"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -35,6 +37,7 @@ type Session struct {
 	cancel   context.CancelFunc
 	done     chan struct{}
 	handlers sync.WaitGroup
+	handling sync.Mutex // held while the handler runs, which an earlier connection's may still do
 
 	mu     sync.Mutex
 	link   *link         // nil while disconnected
@@ -91,6 +94,7 @@ func (s *Session) supervise(l *link) {
 	defer close(s.done)
 	for attempt := 0; ; {
 		<-l.ctx.Done()
+		l.unhook() // or else every connection would stay in memory until the session ends
 		s.set(nil, nil)
 		l.work.Wait()
 		// A server that answers the end of our stream with the end of its own has not been lost.
@@ -166,7 +170,7 @@ func (s *Session) set(l *link, err error) {
 	}
 	s.local = l.local
 	for _, h := range s.hooks {
-		s.handlers.Go(func() { h.run(l.ctx) })
+		s.handlers.Go(func() { h.run(l.ctx, s.cfg.Logger) })
 	}
 }
 
@@ -177,12 +181,18 @@ type hook struct {
 }
 
 // run calls the hook unless the connection has ended while a call for an earlier one was still busy.
-func (h *hook) run(ctx context.Context) {
+func (h *hook) run(ctx context.Context, logger *slog.Logger) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if ctx.Err() == nil {
-		h.f(ctx)
+	if ctx.Err() != nil {
+		return
 	}
+	defer func() {
+		if p := recover(); p != nil {
+			logger.Error("OnConnect function failed", "error", printable(fmt.Sprint("panic: ", p), maxLoggedError), "stack", string(debug.Stack()))
+		}
+	}()
+	h.f(ctx)
 }
 
 // current returns the connection, and waits for one until ctx ends.
@@ -196,7 +206,7 @@ func (s *Session) current(ctx context.Context) (*link, error) {
 			return nil, ErrClosed
 		case err != nil:
 			return nil, fmt.Errorf("%w: %w", ErrDisconnected, err)
-		case l != nil:
+		case l != nil && l.ctx.Err() == nil:
 			return l, nil
 		}
 		select {
@@ -212,13 +222,14 @@ func (s *Session) current(ctx context.Context) (*link, error) {
 //
 // What a server forgets with the connection, such as presence, belongs here.
 // The context ends with the connection, and f must return soon after: its calls do not overlap.
+// If it panics, that is logged.
 func (s *Session) OnConnect(f func(ctx context.Context)) {
 	h := &hook{f: f}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.hooks = append(s.hooks, h)
 	if l := s.link; l != nil && !s.closed {
-		s.handlers.Go(func() { h.run(l.ctx) })
+		s.handlers.Go(func() { h.run(l.ctx, s.cfg.Logger) })
 	}
 }
 

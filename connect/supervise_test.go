@@ -3,6 +3,7 @@ package connect_test
 import (
 	"bufio"
 	"context"
+	"encoding/xml"
 	"errors"
 	"fmt"
 	"io"
@@ -15,6 +16,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"mellium.im/xmlstream"
+	"mellium.im/xmpp"
 	"mellium.im/xmpp/jid"
 	"mellium.im/xmpp/stanza"
 
@@ -390,6 +393,53 @@ func TestOnConnectEndsWithConnection(t *testing.T) {
 		require.Equal(t, i, await(t, ended, "the end of its context"))
 	}
 	await(t, begun, "the last connection")
+}
+
+// TestOnConnectPanics shows that a function that panics costs that call only.
+func TestOnConnectPanics(t *testing.T) {
+	srv := testserver.Start(t, testserver.Config{})
+	srv.AddDomain(testserver.Domain{Name: "peer.example"})
+	s := open(t, connect.Component, hasty(componentConfig(srv)))
+	begun := make(chan struct{}, 10)
+	s.OnConnect(func(context.Context) {
+		begun <- struct{}{}
+		panic("broken")
+	})
+	await(t, begun, "the first connection")
+	srv.KillConnections()
+	await(t, begun, "the second connection")
+	_, err := disco.GetInfo(testContext(t), s, peer, "")
+	require.NoError(t, err)
+}
+
+// TestHandlerStaysAlone shows that a handler still busy with a stanza of the last connection gets none of the next one.
+func TestHandlerStaysAlone(t *testing.T) {
+	srv := testserver.Start(t, testserver.Config{})
+	srv.AddDomain(testserver.Domain{Name: "peer.example"})
+	entered, leave := make(chan string, 10), make(chan struct{})
+	var inside atomic.Int64
+	cfg := hasty(componentConfig(srv))
+	cfg.Handler = xmpp.HandlerFunc(func(_ xmlstream.TokenReadEncoder, start *xml.StartElement) error {
+		if inside.Add(1) > 1 {
+			t.Error("two at once")
+		}
+		defer inside.Add(-1)
+		entered <- start.Name.Local
+		<-leave
+		return nil
+	})
+	s := open(t, connect.Component, cfg)
+	up := connections(s)
+	await(t, up, "the first connection")
+	srv.Inject("<message from='peer.example'/><message from='peer.example'/>")
+	require.Equal(t, "message", await(t, entered, "the handler"))
+	srv.KillConnections()
+	await(t, up, "the second connection")
+	srv.Inject("<presence from='peer.example'/>")
+	_, err := disco.GetInfo(testContext(t), s, peer, "")
+	require.NoError(t, err)
+	close(leave)
+	require.Equal(t, "presence", await(t, entered, "the next stanza, the second of the lost connection being gone"))
 }
 
 func ExampleSession_OnConnect() {
