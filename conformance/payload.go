@@ -220,6 +220,10 @@ func checkSize(e *evidence) outcome {
 }
 
 func checkOwnDomain(e *evidence) outcome {
+	if errors.Is(e.payload.err, xep.ErrLimit) {
+		// Readers won't go further than we do to look for it.
+		return fail("no domain is found within what readers take: %v", e.payload.err)
+	}
 	if o, ok := e.payload.unusable(); ok {
 		return o
 	}
@@ -240,12 +244,12 @@ func checkOwnDomain(e *evidence) outcome {
 		}
 	}
 	switch {
+	case first.IsZero():
+		return skip("no domain of the payload has a usable name")
 	case !e.domain.IsZero() && isRemote(e.payload.info, e.domain):
 		return fail("%s is only a remote domain in the payload", e.domain)
 	case !e.domain.IsZero():
 		return fail("the payload does not describe %s", e.domain)
-	case first.IsZero():
-		return skip("no domain of the payload has a usable name")
 	}
 	return pass("%s", first)
 }

@@ -219,6 +219,7 @@ func (c careless) read(ctx context.Context, domain string) bool {
 // Each fault is found by the case made for it, and by nothing else.
 func TestFaultyPublishersAreFound(t *testing.T) {
 	never := func(string, *disco.Info, error) bool { return false }
+	found := map[string]bool{}
 	for _, tc := range []struct {
 		name string
 		// with makes the publisher, from the environment where it has to.
@@ -300,7 +301,15 @@ func TestFaultyPublishersAreFound(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			r := check(t, conformance.Subject{Run: func(ctx context.Context, e conformance.Environment) error { return tc.with(ctx, e).run(ctx, e) }})
 			require.Equal(t, tc.want, failed(r), "%v", r.Results)
+			for _, id := range tc.want {
+				found[id] = true
+			}
 		})
+	}
+	for _, c := range conformance.Catalogue() {
+		if c.Needs == conformance.NeedPublisher && !found[c.ID] {
+			t.Errorf("no faulty publisher fails %s", c.ID)
+		}
 	}
 }
 

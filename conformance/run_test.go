@@ -179,6 +179,8 @@ func metaData(field, value string) string {
 func TestFaultyDomainsAreFound(t *testing.T) {
 	good := infoQuery("", feature+fmt.Sprintf(nodeForm, goodType, goodURI))
 	type answers map[string]string // by "address ns [node]"
+	// Peers are in a test of their own.
+	found := map[string]bool{"privacy-peers": true}
 	for _, tc := range []struct {
 		name    string
 		answers answers
@@ -187,6 +189,11 @@ func TestFaultyDomainsAreFound(t *testing.T) {
 		{"none", nil, []string{}},
 		{"disco-answer", answers{"shakespeare.lit info": fmt.Sprintf(refusal, "cancel", "service-unavailable")}, []string{"disco-answer"}},
 		{"disco-feature", answers{"shakespeare.lit info": infoQuery("", "")}, []string{"disco-feature"}},
+		{"disco-form-single", answers{"shakespeare.lit info": infoQuery("", feature+fmt.Sprintf(nodeForm, goodType, goodURI)+
+			fmt.Sprintf(nodeForm, goodType, goodURI))}, []string{"disco-form-single"}},
+		{"disco-form-merged", answers{"shakespeare.lit info": infoQuery("", feature+fmt.Sprintf(nodeForm, goodType, goodURI)+
+			strings.Replace(fmt.Sprintf(nodeForm, goodType, "mailto:abuse@shakespeare.lit"), "serverinfo-pubsub-node", "abuse-addresses", 1))},
+			[]string{"disco-form-merged"}},
 		{"disco-form", answers{"shakespeare.lit info": infoQuery("", feature)}, []string{"disco-form"}},
 		{"disco-form-type", answers{"shakespeare.lit info": infoQuery("", feature+fmt.Sprintf(nodeForm, goodType, goodURI)+
 			fmt.Sprintf(nodeForm, "urn:xmpp:serverinfo:0", goodURI))}, []string{"disco-form-type"}},
@@ -198,6 +205,12 @@ func TestFaultyDomainsAreFound(t *testing.T) {
 		}, []string{"disco-default-node", "disco-form"}},
 		{"service-identity", answers{"pubsub.shakespeare.lit info": infoQuery("", "<identity category='conference' type='text'/>")},
 			[]string{"service-identity"}},
+		{"node-name", answers{
+			"shakespeare.lit info":             infoQuery("", feature+fmt.Sprintf(nodeForm, goodType, "xmpp:pubsub.shakespeare.lit?;node=blog")),
+			"pubsub.shakespeare.lit info node": infoQuery(" node='blog'", "<identity category='pubsub' type='leaf'/>"),
+			"pubsub.shakespeare.lit fetch": "<pubsub xmlns='http://jabber.org/protocol/pubsub'><items node='blog'><item id='current'>" +
+				"<serverinfo xmlns='urn:xmpp:serverinfo:0'><domain name='shakespeare.lit'><federation/></domain></serverinfo></item></items></pubsub>",
+		}, []string{"node-name"}},
 		{"node-exists", answers{"pubsub.shakespeare.lit info node": fmt.Sprintf(refusal, "cancel", "item-not-found")}, []string{"node-exists"}},
 		{"node-leaf", answers{"pubsub.shakespeare.lit info node": infoQuery(" node='serverinfo'", "<identity category='pubsub' type='collection'/>")},
 			[]string{"node-leaf"}},
@@ -235,7 +248,15 @@ func TestFaultyDomainsAreFound(t *testing.T) {
 			}
 			r := run(t, n.Session(jid.MustParse("me.test")), "shakespeare.lit")
 			require.Equal(t, tc.want, failed(r), "%v", r.Results)
+			for _, id := range tc.want {
+				found[id] = true
+			}
 		})
+	}
+	for _, c := range conformance.Catalogue() {
+		if c.Needs == conformance.NeedDomain && !found[c.ID] {
+			t.Errorf("no faulty domain fails %s", c.ID)
+		}
 	}
 }
 
