@@ -2,7 +2,9 @@
 //
 // A [Reporter] takes live connections from a [Source], asks package optin who of the peers may be named, and keeps the
 // result on a pubsub node.
-// A server that is written in Go feeds the registry [Connections]; for stock servers there are [ProsodyAdHoc] and [EjabberdOutgoing].
+// A server that is written in Go feeds the registry [Connections]; for stock servers there are [ProsodySocket],
+// [ProsodyAdHoc] and [EjabberdOutgoing].
+// Several virtual hosts go into one item, see [Reporter.Also], or have one each, see [RunAll].
 //
 // What it publishes goes through [optin.Redacted], which can't hold a name without a live verdict.
 // Publication runs on a jittered schedule and never on the event itself, so that its time tells nothing about an unnamed

@@ -16,6 +16,7 @@ import (
 	"mellium.im/xmpp/stanza"
 
 	"github.com/xmppgraph/xmppgraph/internal/testserver"
+	"github.com/xmppgraph/xmppgraph/optin"
 	"github.com/xmppgraph/xmppgraph/report"
 	"github.com/xmppgraph/xmppgraph/xep"
 )
@@ -115,4 +116,44 @@ func ExampleReporter_Features() {
 	// [urn:xmpp:serverinfo:0]
 	// <x xmlns='jabber:x:data' type='result'><field var='FORM_TYPE' type='hidden'><value>http://jabber.org/network/serverinfo</value></field><field var='serverinfo-pubsub-node' type='text-single'><value>xmpp:pubsub.shakespeare.lit?;node=serverinfo</value></field></x>
 	// [denmark.lit] 0
+}
+
+// Two virtual hosts of one server have a node each. They share what can be shared, so that each peer is asked once.
+func ExampleRunAll() {
+	ctx, stop := context.WithCancel(context.Background())
+	world := &server{advertise: map[string]bool{"denmark.lit": true}}
+	conns := new(report.Connections)
+	defer conns.Opened("shakespeare.lit", "denmark.lit", xep.Incoming)()
+	defer conns.Opened("globe.lit", "denmark.lit", xep.Bidi)()
+	consent := &optin.Checker{Session: world}
+
+	var reporters []*report.Reporter
+	var published sync.WaitGroup
+	for _, domain := range []string{"shakespeare.lit", "globe.lit"} {
+		published.Add(1)
+		reporters = append(reporters, &report.Reporter{
+			Session: world, Source: conns, Consent: consent,
+			Domain:  domain,
+			Service: jid.MustParse("pubsub." + domain),
+			Logger:  slog.New(slog.DiscardHandler),
+			Observe: func(e report.Event) {
+				if e.Published {
+					published.Done()
+				}
+			},
+		})
+	}
+	_ = report.Handle(reporters...) // for the server's multiplexer
+	go func() {
+		published.Wait()
+		stop() // a server would go on
+	}()
+	fmt.Println("ended with", report.RunAll(ctx, reporters...))
+	for _, r := range reporters {
+		fmt.Println(r.Domain, r.Stats().Publications, r.Stats().Withdrawals)
+	}
+	// Output:
+	// ended with <nil>
+	// shakespeare.lit 1 1
+	// globe.lit 1 1
 }

@@ -8,6 +8,7 @@ import (
 	"mellium.im/xmpp/stanza"
 
 	"github.com/xmppgraph/xmppgraph/internal/roundtrip"
+	"github.com/xmppgraph/xmppgraph/internal/xmlscan"
 	"github.com/xmppgraph/xmppgraph/xep"
 )
 
@@ -27,10 +28,16 @@ func AskSoftware(ctx context.Context, s Session, host jid.JID) (xep.Software, er
 	if err != nil {
 		return xep.Software{}, fmt.Errorf("software of %s: %w", host, err)
 	}
-	var out xep.Software
-	p := reply.Payload()
+	out, err := decodeSoftware(reply.Payload())
+	if err != nil {
+		return xep.Software{}, fmt.Errorf("software of %s: %w", host, err)
+	}
+	return out, nil
+}
+
+func decodeSoftware(p *xmlscan.Scanner) (out xep.Software, err error) {
 	if p == nil || !p.Is(nsVersion, "query") {
-		return xep.Software{}, fmt.Errorf("software of %s: %w: no version in the answer", host, roundtrip.ErrMalformed)
+		return xep.Software{}, fmt.Errorf("%w: no version in the answer", roundtrip.ErrMalformed)
 	}
 	for d := p.Depth(); p.Child(d); {
 		var text *string
@@ -43,11 +50,11 @@ func AskSoftware(ctx context.Context, s Session, host jid.JID) (xep.Software, er
 			continue
 		}
 		if *text, err = p.InnerText(maxVersionText); err != nil {
-			return xep.Software{}, fmt.Errorf("software of %s: %w: %v", host, roundtrip.ErrMalformed, err)
+			return xep.Software{}, fmt.Errorf("%w: %v", roundtrip.ErrMalformed, err)
 		}
 	}
 	if err := p.Err(); err != nil {
-		return xep.Software{}, fmt.Errorf("software of %s: %w: %v", host, roundtrip.ErrMalformed, err)
+		return xep.Software{}, fmt.Errorf("%w: %v", roundtrip.ErrMalformed, err)
 	}
 	return out, nil
 }

@@ -91,8 +91,11 @@ func (o *operator) command(t *testing.T, line string) {
 	words := strings.Fields(strings.TrimPrefix(strings.TrimPrefix(line, "sudo "), "-u prosody "))
 	switch what := strings.Join(words[:min(2, len(words))], " "); {
 	case what == "apt install":
-		_, err := os.Stat("/usr/lib/prosody/modules/mod_delegation/mod_delegation.lua")
-		require.NoError(t, err, "the Debian package prosody-modules")
+		if _, err := os.Stat("/usr/lib/prosody/modules/mod_delegation/mod_delegation.lua"); err != nil {
+			// In CI a skip would look like success.
+			require.NotEqual(t, "true", os.Getenv("CI"), "prosody-modules is not installed")
+			t.Skip("prosody-modules is not installed")
+		}
 	case what == "install -m":
 		require.NoError(t, os.WriteFile(words[len(words)-1], nil, 0o600))
 	case what == "systemctl restart":
