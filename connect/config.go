@@ -26,12 +26,14 @@ type Config struct {
 	// localhost:5347.
 	Server string
 	// Direct begins with TLS at once instead of asking for it in the stream (XEP-0368), on the Server that is given.
-	// A component connects without TLS unless this is set.
+	// A component connects without TLS unless this is set, so that whoever is in between can read and forge everything and
+	// try out secrets at leisure: without it, let Server be on the same host or in a network that can be trusted.
 	Direct bool
 	// TLS holds settings such as RootCAs for a CA of one's own.
 	// If nil or without a ServerName, the certificate must be for the JID's domain.
 	TLS *tls.Config
-	// Insecure permits a client to send its password over a connection without TLS.
+	// Insecure permits a client to send its password over a connection without TLS, to whoever is at the other end or in
+	// between.
 	Insecure bool
 	// Dial opens connections, a net.Dialer if nil.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
@@ -53,7 +55,7 @@ type Config struct {
 	KeepAlive time.Duration
 	// IdleTimeout is the silence after which the connection counts as dead, twice KeepAlive if zero or no longer than that.
 	IdleTimeout time.Duration
-	// WriteTimeout bounds one write to the network, 30 s if zero.
+	// WriteTimeout bounds one write to the network, of 32 KiB at most, 30 s if zero.
 	WriteTimeout time.Duration
 	// MinBackoff is the mean pause before the first attempt to reconnect, 1 s if zero; it doubles with every failure.
 	MinBackoff time.Duration

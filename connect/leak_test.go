@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"runtime"
+	"strings"
 	"testing"
 	"time"
 	"weak"
@@ -12,6 +13,7 @@ import (
 	"mellium.im/xmpp/jid"
 
 	"github.com/xmppgraph/xmppgraph/internal/testserver"
+	"github.com/xmppgraph/xmppgraph/internal/xmlscan"
 )
 
 // TestLostConnectionsAreForgotten shows that a session that is cut off again and again does not grow.
@@ -44,4 +46,19 @@ func TestLostConnectionsAreForgotten(t *testing.T) {
 		}
 		return true
 	}, 20*time.Second, 10*time.Millisecond)
+}
+
+// TestUnaskedRepliesCostNothing shows that replies that nobody waits for are not even copied.
+func TestUnaskedRepliesCostNothing(t *testing.T) {
+	l := testLink(t, nsClient)
+	head := "<iq type='result' id='x' from='evil.example'>"
+	frame := xmlscan.Frame{Kind: xmlscan.Stanza, Data: []byte(head + strings.Repeat("<a/>", 250_000) + "</iq>"), Head: len(head)}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	for range 10 {
+		require.NoError(t, l.receive(frame))
+	}
+	runtime.ReadMemStats(&after)
+	require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(1<<20))
+	require.EqualValues(t, 10, l.s.counters.snapshot().Late)
 }

@@ -1,6 +1,7 @@
 package connect
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/xml"
@@ -253,6 +254,7 @@ func (l *link) forget(id string) {
 }
 
 // answer hands the outcome to the request with the given id, and reports whether there was one.
+// The bytes are copied for the one who waits; only it pays for what they hold, and a reply that nobody waits for is free.
 func (l *link) answer(id, from string, res result) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -275,6 +277,7 @@ func (l *link) answer(id, from string, res result) bool {
 		}
 	case res.err == nil:
 		l.s.counters.add(cReplies)
+		res.raw = bytes.Clone(res.raw)
 	}
 	delete(l.waiters, id)
 	w.reply <- res

@@ -90,16 +90,31 @@ func (o *outbox) run(conn net.Conn, timeout time.Duration, written func(int)) er
 		out, o.pending = o.pending, out[:0]
 		o.space.Broadcast()
 		o.mu.Unlock()
-		if err := conn.SetWriteDeadline(time.Now().Add(timeout)); err != nil {
-			return err
-		}
-		n, err := conn.Write(out)
-		written(n)
-		if err != nil {
+		if err := writeAll(conn, out, timeout, written); err != nil {
 			return err
 		}
 		if cap(out) > 2*maxPending {
 			out = nil
 		}
 	}
+}
+
+// writeChunk is how much is written under one deadline.
+const writeChunk = 32 << 10
+
+// writeAll gives a slow server time according to what it is sent: servers read at a few kilobytes a second from whom they
+// want to slow down.
+func writeAll(conn net.Conn, b []byte, timeout time.Duration, written func(int)) error {
+	for len(b) > 0 {
+		if err := conn.SetWriteDeadline(time.Now().Add(timeout)); err != nil {
+			return err
+		}
+		n, err := conn.Write(b[:min(len(b), writeChunk)])
+		written(n)
+		if err != nil {
+			return err
+		}
+		b = b[n:]
+	}
+	return nil
 }

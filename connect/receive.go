@@ -80,8 +80,7 @@ func (l *link) receive(frame xmlscan.Frame) error {
 	case l.ambiguous(s):
 		l.refuse(&env, refuseShape)
 	case env.reply():
-		// The bytes are the waiter's own; only it pays for what they hold.
-		l.answer(env.id, env.from, result{raw: bytes.Clone(frame.Data)})
+		l.answer(env.id, env.from, result{raw: frame.Data})
 	case env.request() && l.ownPing(&env):
 	default:
 		l.pass(&env, frame)

@@ -343,39 +343,6 @@ func TestBackoff(t *testing.T) {
 	})
 }
 
-// TestWriteTimeout shows that a server that does not read is given up, and that requests wait no longer than that.
-func TestWriteTimeout(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		stuck := func(context.Context, string, string) (net.Conn, error) {
-			client, server := net.Pipe()
-			go func() {
-				r := bufio.NewReaderSize(server, 16)
-				if hear(r) {
-					_, _ = io.WriteString(server, "<stream:stream xmlns='jabber:component:accept' xmlns:stream='http://etherx.jabber.org/streams' id='1'>")
-				}
-				if hear(r) {
-					_, _ = io.WriteString(server, "<handshake/>")
-				}
-			}()
-			return client, nil
-		}
-		s, err := connect.Component(t.Context(), connect.Config{JID: jid.MustParse("crawler.me.test"), Secret: "s", Dial: stuck})
-		require.NoError(t, err)
-		begin := time.Now()
-		var wg sync.WaitGroup
-		payload := []byte("<a xmlns='u'>" + strings.Repeat("x", 100<<10) + "</a>")
-		for range 30 {
-			wg.Go(func() {
-				_, err := s.ExchangeIQ(t.Context(), stanza.IQ{Type: stanza.GetIQ, To: peer}, payload)
-				require.ErrorIs(t, err, connect.ErrDisconnected)
-			})
-		}
-		wg.Wait()
-		require.Equal(t, 30*time.Second, time.Since(begin))
-		require.NoError(t, s.Close())
-	})
-}
-
 func TestOnConnectEndsWithConnection(t *testing.T) {
 	srv := testserver.Start(t, testserver.Config{})
 	s := open(t, connect.Component, hasty(componentConfig(srv)))
