@@ -40,7 +40,10 @@ func checkDomain(ctx context.Context, c *config, w world) (*conformance.Report, 
 	}
 	p := &prober{world: w, timeout: c.timeout, roots: roots}
 	around := p.examine(ctx, hostCases("domain", "the domain"), name)
-	r.Results = append(softened(around, r), r.Results...)
+	if answer, _ := r.Result("disco-answer"); answer.Status == conformance.Pass {
+		around.soften()
+	}
+	r.Results = append(around.results, r.Results...)
 	insertService(r, p.examineService(ctx, r, name))
 	r.Took = time.Since(start)
 	return r, ctx.Err()
@@ -144,8 +147,15 @@ func hostCases(suffix, what string) [3]conformance.Case {
 	}
 }
 
+// examination is what was found about one host.
+type examination struct {
+	results []conformance.Result
+	// unreached tells that it has an address to which there was no connection.
+	unreached bool
+}
+
 // examine checks one host.
-func (p *prober) examine(ctx context.Context, cases [3]conformance.Case, name xep.Name) []conformance.Result {
+func (p *prober) examine(ctx context.Context, cases [3]conformance.Case, name xep.Name) *examination {
 	all := make([]conformance.Result, len(cases))
 	for i, c := range cases {
 		all[i] = conformance.Result{Case: c, Status: conformance.Skip, Message: "there is no address"}
@@ -159,18 +169,19 @@ func (p *prober) examine(ctx context.Context, cases [3]conformance.Case, name xe
 	}
 	targets, err := p.resolve(ctx, name)
 	if !settle(0, describe(targets), err) {
-		return all
+		return &examination{results: all}
 	}
 	all[2].Message = "there was no TLS"
 	g, err := p.connect(ctx, name, targets)
 	if err != nil {
 		settle(1, "", err)
-		return all
+		var unreached unreachedError
+		return &examination{results: all, unreached: errors.As(err, &unreached)}
 	}
 	settle(1, g.where, nil)
 	valid, err := p.verify(name, g.state)
 	settle(2, valid, err)
-	return all
+	return &examination{results: all}
 }
 
 func describe(targets []target) string {
@@ -194,16 +205,14 @@ func oneLine(err error) string {
 	return strings.Join(parts, "; ")
 }
 
-// softened keeps what only this machine can't see from being held against a domain that the account's server reaches.
-func softened(around []conformance.Result, r *conformance.Report) []conformance.Result {
-	answer, _ := r.Result("disco-answer")
-	for i := range around {
-		if one := &around[i]; answer.Status == conformance.Pass && one.Status == conformance.Fail && strings.HasPrefix(one.ID, "s2s-") {
+// soften keeps what only this machine can't connect to from being held against a host that the account's server reaches.
+func (e *examination) soften() {
+	for i := range e.results {
+		if one := &e.results[i]; e.unreached && one.Status == conformance.Fail {
 			one.Status = conformance.Skip
 			one.Message = "not from here, though the account's server reaches it: " + one.Message
 		}
 	}
-	return around
 }
 
 // examineService checks the host of the pubsub service, which is where most domains fail.
@@ -221,14 +230,14 @@ func (p *prober) examineService(ctx context.Context, r *conformance.Report, doma
 		}
 		return none
 	}
-	all := p.examine(ctx, cases, name)
+	e := p.examine(ctx, cases, name)
 	if guessed == "" {
-		if one, ok := r.Result("service-identity"); ok && one.Status == conformance.Pass {
-			reached := &conformance.Report{Results: []conformance.Result{{Case: conformance.Case{ID: "disco-answer"}, Status: conformance.Pass}}}
-			all = softened(all, reached)
+		if one, _ := r.Result("service-identity"); one.Status == conformance.Pass {
+			e.soften()
 		}
-		return all
+		return e.results
 	}
+	all := e.results
 	for i := range all {
 		// That there is nothing at a name which nobody has given is no fault.
 		if all[i].Status == conformance.Fail {

@@ -123,20 +123,32 @@ func (e streamError) Error() string { return "the server ends the stream: " + e.
 // errNoTLS is a host that offers no encryption.
 var errNoTLS = errors.New("the server offers no StartTLS")
 
+// dialError is a place to which there is no connection, for a reason that may well be on our side.
+type dialError struct{ error }
+
+// unreachedError is a host that there was no connection to at all.
+type unreachedError struct{ error }
+
 // connect tries the places in their order until one gets as far as TLS.
 func (p *prober) connect(ctx context.Context, name xep.Name, targets []target) (*greeting, error) {
 	var failures []error
+	reached := false
 	for _, t := range targets {
 		for _, addr := range t.addrs {
 			state, err := p.greet(ctx, name, t, net.JoinHostPort(addr, strconv.Itoa(t.port)))
 			if err == nil {
 				return &greeting{where: t.String(), state: *state}, nil
 			}
+			var undialed dialError
+			reached = reached || !errors.As(err, &undialed)
 			failures = append(failures, fmt.Errorf("%s: %w", t, err))
 			if ctx.Err() != nil {
 				return nil, ctx.Err()
 			}
 		}
+	}
+	if !reached {
+		return nil, unreachedError{errors.Join(failures...)}
 	}
 	return nil, errors.Join(failures...)
 }
@@ -147,7 +159,7 @@ func (p *prober) greet(ctx context.Context, name xep.Name, t target, address str
 	defer cancel()
 	conn, err := p.dial(ctx, "tcp", address)
 	if err != nil {
-		return nil, err
+		return nil, dialError{orTimeout(ctx, err)}
 	}
 	defer conn.Close()
 	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
