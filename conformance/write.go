@@ -36,14 +36,14 @@ func (r *Report) WriteText(w io.Writer) error {
 }
 
 func (r Result) appendText(b *strings.Builder) {
-	line := fmt.Sprintf("%s %-6s %-28s %s", marks[r.Status], r.Level, r.ID, r.Message)
+	line := fmt.Sprintf("%s %-6s %-28s %s", marks[r.Status], r.Level, r.ID, printable(r.Message))
 	b.WriteString(strings.TrimRight(line, " ") + "\n")
 	if r.Status != Fail {
 		return
 	}
 	fmt.Fprintf(b, "    %s: %s\n", section(r.Section), r.Sentence)
 	for l := range strings.Lines(r.Remedy) {
-		fmt.Fprintf(b, "    → %s\n", strings.TrimRight(l, "\n"))
+		fmt.Fprintf(b, "    → %s\n", printable(strings.TrimRight(l, "\n")))
 	}
 }
 
@@ -136,7 +136,7 @@ func (r *Report) WriteTAP(w io.Writer) error {
 
 // tapText keeps a reason from being read as the beginning of something else.
 func tapText(s string) string {
-	return strings.NewReplacer("\\", "\\\\", "#", "\\#", "\n", " ").Replace(s)
+	return strings.NewReplacer("\\", "\\\\", "#", "\\#").Replace(printable(s))
 }
 
 // quoteYAML returns a double-quoted scalar, of which a JSON string is one.

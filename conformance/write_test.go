@@ -177,6 +177,20 @@ func TestMessagesArePrintable(t *testing.T) {
 	require.NotContains(t, b.String(), "\u0085")
 }
 
+// Nor can what others put into results, such as the names in a certificate.
+func TestResultsOfOthersArePrintable(t *testing.T) {
+	r := &conformance.Report{Target: "a\x1b.test"}
+	for _, s := range []conformance.Status{conformance.Fail, conformance.Skip} {
+		r.Results = append(r.Results, conformance.Result{Status: s, Message: "\x1b[2Jcovers\nok 9 - me", Remedy: "do\x1bthis\nand that"})
+	}
+	var b strings.Builder
+	require.NoError(t, r.WriteText(&b))
+	require.NoError(t, r.WriteTAP(&b))
+	require.NotContains(t, b.String(), "\x1b")
+	require.NotContains(t, b.String(), "\nok 9")
+	require.Contains(t, b.String(), "→ and that")
+}
+
 // A writer that fails is not taken for one that did not.
 func TestWriteErrors(t *testing.T) {
 	r := sample(t)

@@ -1,12 +1,11 @@
 package conformancetest
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"log/slog"
 	"testing"
-
-	"context"
 
 	"github.com/stretchr/testify/require"
 	"mellium.im/xmpp/jid"

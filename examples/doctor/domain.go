@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"mellium.im/xmpp/component"
+	"mellium.im/xmpp/jid"
 	"mellium.im/xmpp/mux"
 	"mellium.im/xmpp/stanza"
 
@@ -290,17 +291,17 @@ func replace(r, with *conformance.Report) {
 }
 
 func await(ctx context.Context, sub *pubsub.Subscriber, r *conformance.Report, patience time.Duration) (conformance.Status, string, []byte) {
-	uri, err := xep.ParseNodeURI("xmpp:" + r.Service + "?;node=" + r.Node)
-	if r.Service == "" || err != nil {
+	service, err := jid.Parse(r.Service)
+	if err != nil {
 		return conformance.Skip, "it is not known which node it is", nil
 	}
-	if _, err := sub.Subscribe(ctx, uri.Service, uri.Node); err != nil {
+	if _, err := sub.Subscribe(ctx, service, r.Node); err != nil {
 		return conformance.Skip, "no subscription: " + err.Error(), nil
 	}
 	defer func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 		defer cancel()
-		_ = sub.Unsubscribe(ctx, uri.Service, uri.Node)
+		_ = sub.Unsubscribe(ctx, service, r.Node)
 	}()
 	timed, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/xmppgraph/xmppgraph/conformance"
+	"github.com/xmppgraph/xmppgraph/xep"
 )
 
 // brands are those whose configuration is known here, as they begin the lines of a remedy.
@@ -82,7 +83,8 @@ ejabberd: load the module in  host_config  of {domain}.`,
 // addRemedies completes the results that failed, with what fits the brand of the server as far as that is known.
 func addRemedies(r *conformance.Report) {
 	service, node := r.Service, r.Node
-	if service == "" {
+	if _, err := xep.ParseName(service); err != nil {
+		// Commands are there to be copied, and what stands in them must be nothing but a name.
 		service = "pubsub." + r.Target
 	}
 	if node == "" {
