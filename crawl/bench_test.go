@@ -139,8 +139,7 @@ const benchPatience = time.Second
 
 // round is one crawl from the seeds until everything is found.
 type round struct {
-	crawler *crawl.Crawler
-	graph   *graph.Graph
+	graph *graph.Graph
 	// work is the CPU time until everything was found.
 	work time.Duration
 	// held and peak are in bytes above what was there before.
@@ -163,16 +162,18 @@ func crawlRound(b *testing.B, addr string, want truth, seeds []string, wrap func
 	begun := cpu(b)
 	ctx, cancel := context.WithTimeout(b.Context(), 2*time.Minute)
 	defer cancel()
+	var reports reporting
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		settle(ctx, c, len(want.unnamed))
+		settle(ctx, c, &reports, len(want.unnamed))
 		r.work = cpu(b) - begun
 		r.held = int64(heap()) - before
 		cancel()
 	}()
 	for ev := range c.Run(ctx) {
 		ev.Apply(r.graph)
+		reports.add(ev)
 	}
 	<-done
 	r.peak = int64(stop()) - before
