@@ -121,9 +121,11 @@ func (f *finder) run(ctx context.Context) error {
 			return err
 		}
 	}
-	if k := f.Known; k == nil || k.Node != f.loc.Node || !k.Service.Equal(f.loc.Service) {
-		f.checkLeaf(ctx)
+	if k := f.Known; k != nil && k.Node == f.loc.Node && k.Service.Equal(f.loc.Service) {
+		f.loc.Leaf = k.Leaf
+		return nil
 	}
+	f.checkLeaf(ctx)
 	return nil
 }
 
@@ -184,7 +186,7 @@ func (f *finder) fromKnown() bool {
 	if k == nil || !k.Default || k.Node != xep.DefaultNode || k.Service.Equal(jid.JID{}) {
 		return false
 	}
-	f.loc.Service, f.loc.Node, f.loc.Leaf = k.Service, k.Node, k.Leaf
+	f.loc.Service, f.loc.Node = k.Service, k.Node
 	return true
 }
 

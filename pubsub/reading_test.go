@@ -225,6 +225,40 @@ func TestLocateAsksFewServices(t *testing.T) {
 	require.Len(t, s.asked, 2+maxServices)
 }
 
+// What is known already is not asked again, and the domain is believed all the same.
+func TestLocateKnown(t *testing.T) {
+	pubsub, elsewhere := jid.MustParse("pubsub.example.org"), jid.MustParse("elsewhere.example")
+	tests := map[string]struct {
+		info  string
+		known Location
+		asked int
+		want  jid.JID
+		err   error
+	}{
+		"default node":    {feature, Location{Service: pubsub, Node: "serverinfo", Default: true, Leaf: true}, 1, pubsub, nil},
+		"same node":       {feature + form("xmpp:pubsub.example.org?;node=x"), Location{Service: pubsub, Node: "x", Leaf: true}, 1, pubsub, nil},
+		"another node":    {feature + form("xmpp:elsewhere.example?;node=x"), Location{Service: pubsub, Node: "x"}, 2, elsewhere, nil},
+		"now the default": {feature, Location{Service: elsewhere, Node: "serverinfo"}, 4, pubsub, nil},
+		"feature gone":    {im, Location{Service: pubsub, Node: "serverinfo", Default: true}, 1, jid.JID{}, ErrNotAdvertised},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			s := &script{answers: []answer{
+				{to: "example.org", holds: holdsInfo, reply: infoReply(tc.info)},
+				{to: "example.org", holds: holdsItems, reply: itemsReply(`<item jid='pubsub.example.org'/>`)},
+				{to: "pubsub.example.org", holds: "node=", reply: infoReply(leaf)},
+				{to: "pubsub.example.org", holds: holdsInfo, reply: infoReply(service)},
+				{to: "elsewhere.example", holds: "node=", reply: infoReply(leaf)},
+			}}
+			loc, err := (&Locator{Session: s, Known: &tc.known}).Locate(t.Context(), xep.MustName("example.org"))
+			require.ErrorIs(t, err, tc.err)
+			require.Len(t, s.asked, tc.asked)
+			require.Equal(t, tc.want.String(), loc.Service.String())
+			require.Equal(t, tc.err == nil, loc.Leaf)
+		})
+	}
+}
+
 func TestLocateUnaddressable(t *testing.T) {
 	s := new(script)
 	loc, err := Locate(t.Context(), s, xep.MustName("_xmpp.example.org"))
