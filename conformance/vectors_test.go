@@ -167,3 +167,21 @@ func FuzzPayload(f *testing.F) {
 		wellFormed(t, out.Bytes())
 	})
 }
+
+// The vectors of package xep come to the same verdict: what violates a MUST or can't be read does not conform.
+func TestCodecVectors(t *testing.T) {
+	files, err := filepath.Glob(filepath.Join("..", "xep", "testdata", "payload", "*.txt"))
+	require.NoError(t, err)
+	require.NotEmpty(t, files)
+	for _, file := range files {
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			b, err := os.ReadFile(file)
+			require.NoError(t, err)
+			head, input, _ := strings.Cut(string(b), "\n\n")
+			want := strings.Contains(head, "outcome: accept") && !strings.Contains(head, "deviation: MUST")
+			r, err := conformance.Payload([]byte(input), "")
+			require.NoError(t, err)
+			require.Equal(t, want, r.Conforms(), "%v", r.Results)
+		})
+	}
+}
