@@ -140,12 +140,7 @@ func (s *Store) Past(ctx context.Context, name xep.Name) (p *store.Past, err err
 }
 
 func interval(st *sqlite.Stmt, col int, newest int64) store.Interval {
-	first, last := st.ColumnInt64(col), st.ColumnInt64(col+1)
-	open := last == adapter.Still
-	if open {
-		last = newest
-	}
-	return store.Interval{First: adapter.Time(first), Last: adapter.Time(last), Open: open}
+	return adapter.Interval(st.ColumnInt64(col), st.ColumnInt64(col+1), newest)
 }
 
 // Series implements [store.Public].

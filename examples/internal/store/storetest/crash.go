@@ -68,10 +68,15 @@ func numbered(n int) (all []crawl.Record) {
 // Crash kills a process that writes, again and again, and checks each time that nothing is lost that was acknowledged.
 // Command returns one that calls [Write] with its standard output.
 func Crash(t *testing.T, rounds int, command func() *exec.Cmd, open func(t *testing.T) store.Store) {
+	CrashBy(t, rounds, command, func(cmd *exec.Cmd) { _ = cmd.Process.Kill() }, open)
+}
+
+// CrashBy is [Crash] with another way to make the process end, such as by the death of a server.
+func CrashBy(t *testing.T, rounds int, command func() *exec.Cmd, end func(*exec.Cmd), open func(t *testing.T) store.Store) {
 	random := rand.New(rand.NewPCG(485, uint64(rounds)))
 	acked := 0
 	for range rounds {
-		acked = killed(t, command(), 1+random.IntN(6), time.Duration(random.IntN(2000))*time.Microsecond)
+		acked = killed(t, command(), end, 1+random.IntN(6), time.Duration(random.IntN(2000))*time.Microsecond)
 		s := open(t)
 		check(t, s, acked)
 		require.NoError(t, s.Close())
@@ -79,27 +84,43 @@ func Crash(t *testing.T, rounds int, command func() *exec.Cmd, open func(t *test
 	require.GreaterOrEqual(t, acked, rounds)
 }
 
-// killed runs a writer, kills it some time after it has acknowledged a number of batches, and returns the last number acknowledged.
-func killed(t *testing.T, cmd *exec.Cmd, batches int, later time.Duration) (acked int) {
+// killed runs a writer, ends it some time after it has acknowledged a number of batches, and returns the last number acknowledged.
+func killed(t *testing.T, cmd *exec.Cmd, end func(*exec.Cmd), batches int, later time.Duration) (acked int) {
 	t.Helper()
 	var stderr strings.Builder
 	cmd.Stderr = &stderr
 	out, err := cmd.StdoutPipe()
 	require.NoError(t, err)
 	require.NoError(t, cmd.Start())
-	lines := bufio.NewScanner(out)
-	for n := 1; lines.Scan(); n++ {
-		acked, err = strconv.Atoi(lines.Text())
-		require.NoError(t, err)
-		if n == batches {
-			// Not to wait for anything, but to die at any point of the next batch.
-			time.AfterFunc(later, func() { _ = cmd.Process.Kill() })
+	lines := make(chan string)
+	go func() {
+		defer close(lines)
+		for s := bufio.NewScanner(out); s.Scan(); {
+			lines <- s.Text()
+		}
+	}()
+	var now <-chan time.Time
+	ended := false
+	for n := 1; ; {
+		select {
+		case line, ok := <-lines:
+			if !ok {
+				require.Error(t, cmd.Wait())
+				require.True(t, ended, "it ended by itself: %s", stderr.String())
+				return acked
+			}
+			if acked, err = strconv.Atoi(line); err != nil {
+				t.Errorf("the writer says %q", line)
+			}
+			if n++; n > batches && now == nil {
+				// Not to wait for anything, but to die at any point of the next batch.
+				now = time.After(later)
+			}
+		case <-now:
+			end(cmd)
+			ended = true
 		}
 	}
-	require.NoError(t, lines.Err())
-	require.Error(t, cmd.Wait())
-	require.NotZero(t, acked, "nothing was written: %s", stderr.String())
-	return acked
 }
 
 // check checks that the batch that was acknowledged last is there, or the next one, whole, and all those before.

@@ -242,3 +242,13 @@ func unchanged(t *testing.T, b *bed) {
 	b.save(none)
 	require.Empty(t, b.load()["none.test"].Report.Peers, "no hash tells nothing")
 }
+
+// anyBytes are in what strangers say about themselves, and must not make a batch fail for ever.
+func anyBytes(t *testing.T, b *bed) {
+	rec := named("a.test", at(60))
+	rec.Node.Node = "\x00 \xff \u0001"
+	rec.Report.Software, rec.Report.Version = "\x00\xff", "\x80"
+	rec.Failures = 1 << 40
+	b.save(rec)
+	require.Equal(t, rec, b.load()["a.test"])
+}

@@ -46,6 +46,7 @@ func Run(t *testing.T, new func(t *testing.T) Opener) {
 		"schedule/mentions":                         mentions,
 		"schedule/many crawlers":                    crawlers,
 		"schedule/a crawler that is alone":          alone,
+		"reports/any bytes":                         anyBytes,
 		"reports/unchanged":                         unchanged,
 		"public/live":                               live,
 		"public/a verdict ends":                     verdictEnds,

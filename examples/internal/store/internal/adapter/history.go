@@ -1,6 +1,7 @@
 package adapter
 
 import (
+	"github.com/xmppgraph/xmppgraph/examples/internal/store"
 	"github.com/xmppgraph/xmppgraph/graph"
 	"github.com/xmppgraph/xmppgraph/xep"
 )
@@ -95,3 +96,12 @@ func Unname(r *graph.Report, name xep.Name) bool {
 
 // Step is the length of one of n parts of the time from first to last, both included.
 func Step(first, last int64, n int) int64 { return (last-first)/int64(n) + 1 }
+
+// Interval returns an interval as it is stored, newest being the time of the newest observation.
+func Interval(first, last, newest int64) store.Interval {
+	open := last == Still
+	if open {
+		last = newest
+	}
+	return store.Interval{First: Time(first), Last: Time(last), Open: open}
+}

@@ -1,0 +1,2 @@
+// Package pgtest starts a real PostgreSQL for tests (build tag integration).
+package pgtest
