@@ -31,6 +31,10 @@ func TestRefusals(t *testing.T) {
 	gone, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	require.NoError(t, gone.Close())
+	// The kernel accepts connections for it, and nobody ever reads them.
+	waiting, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = waiting.Close() })
 	client := func(change func(*connect.Config)) func(context.Context) (*connect.Session, error) {
 		cfg := clientConfig(srv)
 		change(&cfg)
@@ -63,7 +67,9 @@ func TestRefusals(t *testing.T) {
 		{"no server for a component", component(func(c *connect.Config) { c.Server = gone.Addr().String() }), "dial", connect.ErrUnreachable, "running"},
 		{"component on the port for clients", component(func(c *connect.Config) { c.Server = srv.ClientAddr() }), "", nil, ""},
 		{"direct TLS on a port without", client(func(c *connect.Config) { c.Direct, c.Dial = true, plainText }), "tls", nil, "unset Direct"},
-		{"direct TLS on a port that waits", client(func(c *connect.Config) { c.Direct, c.ConnectTimeout = true, 100*time.Millisecond }), "tls", context.DeadlineExceeded, "begins with TLS"},
+		{"direct TLS on a port that waits", client(func(c *connect.Config) {
+			c.Server, c.Direct, c.ConnectTimeout = waiting.Addr().String(), true, 100*time.Millisecond
+		}), "tls", context.DeadlineExceeded, "begins with TLS"},
 		{"port with direct TLS", client(func(c *connect.Config) { c.Server = srv.DirectAddr() }), "", nil, ""},
 		{"account without a local part", client(func(c *connect.Config) { c.JID = jid.MustParse("me.test") }), "config", nil, ""},
 		{"no password", client(func(c *connect.Config) { c.Password = "" }), "config", nil, ""},
