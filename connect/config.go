@@ -78,6 +78,7 @@ type Config struct {
 	// MaxInFlight is the greatest number of requests in flight made through this module's roles, 1,024 if zero.
 	MaxInFlight int
 	// MaxInFlightPerDomain is the greatest number of those to one domain, 16 if zero.
+	// All domains below one of two labels have an eighth of MaxInFlight together, for those can be made up at will.
 	MaxInFlightPerDomain int
 }
 

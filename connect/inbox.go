@@ -6,6 +6,8 @@ import (
 	"sync"
 
 	"mellium.im/xmpp/jid"
+
+	"github.com/xmppgraph/xmppgraph/internal/roundtrip"
 )
 
 const (
@@ -24,11 +26,9 @@ const (
 // Each sender may have a small share of the whole waiting; once the whole is full, whoever has most loses its latest.
 // The stanzas of one domain keep their order.
 //
-// Senders are told apart at two levels, by the last two labels of the domain (the site) and by the last three: who owns
-// one domain can make up as many below it as it likes, which then all share the turns and the room of one site.
-// Where the site is a public suffix such as co.uk, strangers to each other share one, but within it each has turns and
-// losses of its own.
-// A list of public suffixes would be no better: it holds the suffixes where anyone can have names for nothing, too.
+// Senders are told apart at two levels, those of [roundtrip.Site]: domains that one sender can make up at will share the
+// turns and the room of one site.
+// Where strangers share a site, each has turns and losses of its own within it.
 type inbox struct {
 	max   int // cost of all that waits, what the own server sent excepted
 	share int // cost of what waits from one site
@@ -83,7 +83,7 @@ func (q *inbox) offer(domain string, w waiting) (out []evicted) {
 		q.signal()
 		return nil
 	}
-	site, name := senderOf(domain)
+	site, name := roundtrip.Site(domain)
 	s := q.flow(&q.root, flowKey{true, site})
 	d := q.flow(s, flowKey{false, name})
 	d.fifo.push(w)
@@ -302,25 +302,6 @@ func (f *fifo) drop() waiting {
 	f.all[last] = waiting{}
 	f.all = f.all[:last]
 	return w
-}
-
-// senderOf cuts a domain to its last two and its last three labels.
-func senderOf(domain string) (site, name string) {
-	domain = strings.TrimRight(domain, ".")
-	if top := domain[strings.LastIndexByte(domain, '.')+1:]; top == "" || top[0] >= '0' && top[0] <= '9' || top[0] == '[' {
-		return domain, domain // an IP address
-	}
-	site, end := domain, len(domain)
-	for labels := 1; labels <= 3; labels++ {
-		end = strings.LastIndexByte(domain[:end], '.')
-		if end < 0 {
-			return site, domain
-		}
-		if labels == 2 {
-			site = domain[end+1:]
-		}
-	}
-	return site, domain[end+1:]
 }
 
 // ownServer returns the addresses that only the own server can send from: the account's and its domain, or those of a

@@ -13,16 +13,26 @@ const (
 	DefaultPerDomain = 16
 )
 
-// Limiter bounds the number of requests in flight, in all and for each domain.
-type Limiter struct {
-	total chan struct{}
-	each  int
+// shareOfSite is which part of all requests in flight may go to the domains of one site: 1/8.
+const shareOfSite = 8
 
-	mu      sync.Mutex
-	domains map[string]*domainSlots
+// Limiter bounds the number of requests in flight, in all, for each domain and for each [Site].
+type Limiter struct {
+	total      chan struct{}
+	each, site int
+
+	mu   sync.Mutex
+	gate map[gateKey]*gate
 }
 
-type domainSlots struct {
+type gateKey struct {
+	site bool
+	name string
+}
+
+// gate is the limit of one domain or site.
+type gate struct {
+	key   gateKey
 	slots chan struct{}
 	users int // holders and waiters
 }
@@ -35,55 +45,69 @@ func NewLimiter(total, perDomain int) *Limiter {
 	if perDomain <= 0 {
 		perDomain = DefaultPerDomain
 	}
-	return &Limiter{total: make(chan struct{}, total), each: perDomain, domains: make(map[string]*domainSlots)}
+	return &Limiter{
+		total: make(chan struct{}, total), each: perDomain, site: max(total/shareOfSite, perDomain), gate: make(map[gateKey]*gate),
+	}
 }
 
 // AcquireIQ implements [Limited].
 //
-// A domain's own slot comes first: requests that wait for a silent domain hold nothing that others need.
+// A domain's own slot comes first: requests that wait for a silent domain hold nothing that others need, nor do those that
+// wait for its site.
 func (l *Limiter) AcquireIQ(ctx context.Context, to jid.JID) (release func(), err error) {
-	key := to.Domainpart()
-	d := l.enter(key)
-	select {
-	case d.slots <- struct{}{}:
-	case <-ctx.Done():
-		l.leave(key, d)
-		return nil, ctx.Err()
+	domain := to.Domainpart()
+	site, _ := Site(domain)
+	gates := [2]*gate{l.enter(gateKey{name: domain}, l.each), l.enter(gateKey{site: true, name: site}, l.site)}
+	held := 0
+	leave := func() {
+		for i, g := range gates {
+			if i < held {
+				<-g.slots
+			}
+			l.leave(g)
+		}
+	}
+	for _, g := range gates {
+		select {
+		case g.slots <- struct{}{}:
+			held++
+		case <-ctx.Done():
+			leave()
+			return nil, ctx.Err()
+		}
 	}
 	select {
 	case l.total <- struct{}{}:
 	case <-ctx.Done():
-		<-d.slots
-		l.leave(key, d)
+		leave()
 		return nil, ctx.Err()
 	}
 	return func() {
 		<-l.total
-		<-d.slots
-		l.leave(key, d)
+		leave()
 	}, nil
 }
 
 // InFlight returns the number of requests that have leave now.
 func (l *Limiter) InFlight() int { return len(l.total) }
 
-func (l *Limiter) enter(key string) *domainSlots {
+func (l *Limiter) enter(key gateKey, size int) *gate {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	d := l.domains[key]
-	if d == nil {
-		d = &domainSlots{slots: make(chan struct{}, l.each)}
-		l.domains[key] = d
+	g := l.gate[key]
+	if g == nil {
+		g = &gate{key: key, slots: make(chan struct{}, size)}
+		l.gate[key] = g
 	}
-	d.users++
-	return d
+	g.users++
+	return g
 }
 
-func (l *Limiter) leave(key string, d *domainSlots) {
+func (l *Limiter) leave(g *gate) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if d.users--; d.users == 0 {
-		delete(l.domains, key)
+	if g.users--; g.users == 0 {
+		delete(l.gate, g.key)
 	}
 }
 

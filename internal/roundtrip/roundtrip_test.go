@@ -286,36 +286,3 @@ func TestBadRequests(t *testing.T) {
 		})
 	}
 }
-
-func TestLimiter(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		l := roundtrip.NewLimiter(3, 2)
-		other := jid.MustParse("other.example")
-		r1, err := l.AcquireIQ(t.Context(), peer)
-		require.NoError(t, err)
-		r2, err := l.AcquireIQ(t.Context(), jid.MustParse("a@peer.example/b"))
-		require.NoError(t, err)
-
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-		defer cancel()
-		_, err = l.AcquireIQ(ctx, peer)
-		require.ErrorIs(t, err, context.DeadlineExceeded, "the third request to a domain waits")
-		r3, err := l.AcquireIQ(t.Context(), other)
-		require.NoError(t, err, "another domain does not")
-		require.Equal(t, 3, l.InFlight())
-		_, err = l.AcquireIQ(ctx, other)
-		require.ErrorIs(t, err, context.DeadlineExceeded, "the fourth in all waits")
-
-		got := make(chan func())
-		go func() {
-			r, _ := l.AcquireIQ(t.Context(), peer)
-			got <- r
-		}()
-		synctest.Wait()
-		r1()
-		(<-got)()
-		r2()
-		r3()
-		require.Zero(t, l.InFlight())
-	})
-}
