@@ -263,10 +263,14 @@ func TestSubscriberIgnoresOtherServices(t *testing.T) {
 	e := next(t, sub)
 	require.True(t, e.Service.Equal(service))
 	require.Equal(t, []string{"first.example"}, peers(t, e))
-	c := sub.Counters()
+	// The session serves senders in turn, so the flood may be behind the event that it did not delay.
+	var c pubsub.EventCounters
+	require.Eventually(t, func() bool {
+		c = sub.Counters()
+		return c.WrongService+c.WrongNode+c.NotLive == 50+3
+	}, time.Minute, time.Millisecond)
 	require.EqualValues(t, 1, c.Accepted)
 	require.GreaterOrEqual(t, c.WrongService, uint64(3))
-	require.EqualValues(t, 50+3, c.WrongService+c.WrongNode+c.NotLive)
 }
 
 // TestSubscriberSurvivesAFlood has a service send hundreds of events for every request, which nobody reads.
