@@ -10,7 +10,8 @@ import (
 	"github.com/xmppgraph/xmppgraph/internal/xmlscan"
 )
 
-// maxIgnored bounds [ServerInfo.Ignored]: enough to see what a publisher gets wrong, too little to be worth flooding.
+// maxIgnored bounds [ServerInfo.Ignored] for each level: enough to see what a publisher gets wrong, too little to be worth flooding.
+// It is for each level, so that no amount of noise hides a fault that counts.
 const maxIgnored = 64
 
 // slabSize is the number of connections that are allocated at once.
@@ -84,6 +85,8 @@ type decoder struct {
 	info *ServerInfo
 
 	remotes, connections, extensions, extensionBytes int
+	// musts, shoulds and others count what was noted in Ignored, by level.
+	musts, shoulds, others int
 
 	// slab is where connections come from, as most remote domains have one or two.
 	slab []Connection
@@ -362,9 +365,17 @@ func (d *decoder) users(at place) error {
 //
 // The path is put together only if there is still room, so that noise costs next to nothing.
 func (d *decoder) ignore(code Code, level Level, section string, at place, below, message string) {
-	if len(d.info.Ignored) >= maxIgnored {
+	noted := &d.others
+	switch level {
+	case Must:
+		noted = &d.musts
+	case Should:
+		noted = &d.shoulds
+	}
+	if *noted >= maxIgnored {
 		return
 	}
+	*noted++
 	path := at.String()
 	switch {
 	case strings.HasPrefix(below, "@"):

@@ -83,10 +83,11 @@ func TestUnmarshalBrokenOff(t *testing.T) {
 }
 
 func TestIgnoredIsBounded(t *testing.T) {
-	info, err := Unmarshal([]byte(payload(strings.Repeat("<remote-domain x='y'/>", 1000))))
+	info, err := Unmarshal([]byte(payload(strings.Repeat("<remote-domain x='y'/>", 1000) + strings.Repeat("<remote-domain name=''/>", 1000))))
 	require.NoError(t, err)
-	require.Len(t, info.Ignored, maxIgnored)
-	require.Len(t, info.Domains[0].Federation.RemoteDomains, 1000)
+	require.Len(t, info.Ignored, 2*maxIgnored, "noise hides no fault that counts")
+	require.Equal(t, CodeRemoteName, info.Ignored[maxIgnored].Code)
+	require.Len(t, info.Domains[0].Federation.RemoteDomains, 2000)
 }
 
 // Connections share their memory, so that appending to some must not reach the next.
