@@ -69,13 +69,19 @@ func attacks(to string) []testserver.Attack {
 	add("message with mismatched tags", message("<a></b>"))
 	add("message with two senders", "<message from='"+evil+"' from='other.example'/>")
 	add("message with a sender in a namespace", "<message xmlns:p='urn:p' p:from='☃@x' from='"+evil+"'/>")
-	quotes := strings.Repeat("&apos;", 100_000)
-	add("iq with an id that grows when it is answered", "<iq type='get' from='"+evil+"' to='"+to+"' id=\""+strings.Repeat("'", 120_000)+"\"><ping xmlns='urn:xmpp:ping'/></iq>")
-	add("iq without a child but with a large id", "<iq type='get' from='"+evil+"' to='"+to+"' id='"+quotes+"'/>")
-	add("disco of a node with a large name", get("<query xmlns='http://jabber.org/protocol/disco#info' node='"+quotes+"'/>"))
 	add("unknown stanza", "<zork xmlns='urn:example:z' from='"+evil+"'/>")
 	add("message of an unknown namespace", "<message xmlns='urn:example:z' from='"+evil+"'/>")
 	return all
+}
+
+// growing are requests whose answers are larger than servers accept, as characters in them take more room when escaped.
+// Servers in between would cut off whoever sends them as they are here, but not what is half as large.
+func growing(to string) []testserver.Attack {
+	get := "<iq type='get' from='" + evil + "' to='" + to + "' id=\"" + strings.Repeat("'", 120_000) + "\""
+	return []testserver.Attack{
+		{Name: "iq with an id that grows when it is answered", XML: get + "><ping xmlns='urn:xmpp:ping'/></iq>"},
+		{Name: "iq without a child and with an id that grows", XML: get + "/>"},
+	}
 }
 
 // bare is a mellium session without any protection, whose peer writes raw bytes.
@@ -223,7 +229,7 @@ func TestAttacksAreSurvived(t *testing.T) {
 			cfg.Handler = mux.New(ns, mellium.Handle(), ping.Handle())
 			s := open(t, role.dial, cfg)
 			me := s.LocalAddr().String()
-			for _, a := range attacks(me) {
+			for _, a := range append(attacks(me), growing(me)...) {
 				t.Run(a.Name, func(t *testing.T) {
 					require.Equal(t, 1, srv.Inject(a.XML))
 					probe(t, srv, s)
