@@ -14,15 +14,17 @@
 //   - [github.com/xmppgraph/xmppgraph/pubsub]: finding, reading and writing a domain's node.
 //   - [github.com/xmppgraph/xmppgraph/report]: the writing role, from live connections to a publication.
 //   - [github.com/xmppgraph/xmppgraph/crawl]: the reading role, from a domain to its report and its neighbours.
+//   - [github.com/xmppgraph/xmppgraph/conformance]: whether a domain, a payload or a publisher does what each sentence of the XEP asks.
 //
 // A room imports only rooms above it in this list, and nothing here imports a database, a flag parser or an HTTP server.
-// The products built on these rooms (reporter, aggregator) are a module of their own below examples/.
+// The products built on these rooms (reporter, aggregator, doctor) are a module of their own below examples/.
 //
 // # Who starts where
 //
 //   - The author of a Go server that should report itself: [github.com/xmppgraph/xmppgraph/report.Reporter].
 //   - The operator of a stock Prosody or ejabberd: the command examples/reporter.
 //   - The author of a bot or a site that reads the network: [github.com/xmppgraph/xmppgraph/crawl.Crawler] and [github.com/xmppgraph/xmppgraph/graph.Graph].
+//   - The author of a test suite: [github.com/xmppgraph/xmppgraph/conformance/conformancetest.Run].
 //   - Someone with one payload in hand: [github.com/xmppgraph/xmppgraph/xep.Unmarshal].
 //
 // # One interface

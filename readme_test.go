@@ -14,10 +14,12 @@ import (
 	"mellium.im/xmpp/mux"
 	"mellium.im/xmpp/stanza"
 
+	"github.com/xmppgraph/xmppgraph/conformance/conformancetest"
 	"github.com/xmppgraph/xmppgraph/connect"
 	"github.com/xmppgraph/xmppgraph/crawl"
 	"github.com/xmppgraph/xmppgraph/graph"
 	"github.com/xmppgraph/xmppgraph/graph/export"
+	"github.com/xmppgraph/xmppgraph/internal/testserver"
 	"github.com/xmppgraph/xmppgraph/report"
 	"github.com/xmppgraph/xmppgraph/xep"
 )
@@ -66,6 +68,17 @@ func reader(ctx context.Context, secret string) error {
 		ev.Apply(g)
 	}
 	return export.GEXF.Write(os.Stdout, g.Snapshot().View(graph.Mutual))
+}
+
+func TestServerInfo(t *testing.T) {
+	srv := testserver.Start(t, testserver.Config{})
+	srv.AddDomain(testserver.Domain{Name: "shakespeare.lit", Advertise: true, Report: testserver.Report{Unnamed: 1}})
+	session, err := connect.Component(t.Context(), connect.Config{
+		JID: jid.MustParse(testserver.Component), Server: srv.ComponentAddr(), Secret: testserver.Secret,
+	})
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = session.Close() })
+	conformancetest.Run(t, session, "shakespeare.lit") // one subtest for each MUST and SHOULD
 }
 
 var _ = []any{payload, server, reader}
