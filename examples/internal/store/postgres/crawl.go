@@ -48,13 +48,14 @@ func (s *Store) Load(ctx context.Context) iter.Seq2[crawl.Record, error] {
 	return func(yield func(crawl.Record, error) bool) {
 		err := s.read(ctx, func(ctx context.Context, tx pgx.Tx) error {
 			var body pgtype.DriverBytes
+			var words adapter.Words
 			return each(ctx, tx, `SELECT `+columns+`, r.body FROM domains AS d LEFT JOIN reports AS r ON r.domain = d.id`, func(rows pgx.Rows) error {
 				if err := ctx.Err(); err != nil {
 					return err
 				}
 				rec, err := scan(rows, &body)
 				if err == nil && body != nil {
-					rec.Report, err = adapter.ParseReport(rec.Domain, body)
+					rec.Report, err = adapter.ParseReport(rec.Domain, body, &words)
 				}
 				if err != nil {
 					return err

@@ -110,7 +110,7 @@ func unname(ctx context.Context, tx pgx.Tx, name xep.Name) (n int, err error) {
 		if err := rows.Scan(&id, &body); err != nil {
 			return err
 		}
-		r, err := adapter.ParseReport(xep.Name{}, body)
+		r, err := adapter.ParseReport(xep.Name{}, body, nil)
 		if err == nil && adapter.Unname(r, name) {
 			ids, bodies = append(ids, id), append(bodies, adapter.AppendReport(nil, r))
 		}

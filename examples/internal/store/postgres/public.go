@@ -27,6 +27,7 @@ func (s *Store) Live(ctx context.Context) iter.Seq2[graph.Report, error] {
 				return err
 			}
 			var body pgtype.DriverBytes
+			var words adapter.Words
 			return each(ctx, tx, `SELECT n.name, n.reported, r.body FROM named($1) AS n JOIN reports AS r ON r.domain = n.id`, func(rows pgx.Rows) error {
 				if err := ctx.Err(); err != nil {
 					return err
@@ -40,7 +41,7 @@ func (s *Store) Live(ctx context.Context) iter.Seq2[graph.Report, error] {
 				if err != nil {
 					return err
 				}
-				r, err := adapter.ParseReport(name, body)
+				r, err := adapter.ParseReport(name, body, &words)
 				if err != nil {
 					return err
 				}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"iter"
+	"slices"
 
 	"zombiezen.com/go/sqlite"
 
@@ -41,9 +42,21 @@ func blob(st *sqlite.Stmt, col int) []byte {
 	return b
 }
 
+// buffer is used again for each row.
+type buffer []byte
+
+func (b *buffer) read(st *sqlite.Stmt, col int) []byte {
+	n := st.ColumnLen(col)
+	*b = slices.Grow((*b)[:0], n)[:n]
+	st.ColumnBytes(col, *b)
+	return *b
+}
+
 // Load implements [crawl.Store].
 func (s *Store) Load(ctx context.Context) iter.Seq2[crawl.Record, error] {
 	return func(yield func(crawl.Record, error) bool) {
+		var buf buffer
+		var words adapter.Words
 		err := s.with(ctx, s.private, func(c *sqlite.Conn) error {
 			return each(c, `SELECT `+columns+`, r.body FROM domains AS d LEFT JOIN reports AS r ON r.domain = d.id`, func(st *sqlite.Stmt) error {
 				if err := ctx.Err(); err != nil {
@@ -51,7 +64,7 @@ func (s *Store) Load(ctx context.Context) iter.Seq2[crawl.Record, error] {
 				}
 				rec, err := scan(st)
 				if err == nil && !st.ColumnIsNull(hashColumn+1) {
-					rec.Report, err = adapter.ParseReport(rec.Domain, blob(st, hashColumn+1))
+					rec.Report, err = adapter.ParseReport(rec.Domain, buf.read(st, hashColumn+1), &words)
 				}
 				if err != nil {
 					return err
@@ -97,25 +110,26 @@ func save(ctx context.Context, c *sqlite.Conn, b crawl.Batch) error {
 
 // put saves a record. The scratch buffer is returned for the next one.
 func put(c *sqlite.Conn, rec *crawl.Record, scratch []byte) ([]byte, error) {
-	id, err := upsert(c, adapter.RowOf(rec))
-	switch {
-	case err != nil:
-		return scratch, err
-	case rec.Reported.IsZero():
-		return scratch, run(c, `DELETE FROM reports WHERE domain = ?1`, id)
-	case rec.Report == nil:
-		return scratch, nil
-	}
 	row := adapter.RowOf(rec)
-	if row.Hash != nil {
-		same := false
-		err := each(c, `SELECT hash FROM reports WHERE domain = ?1`, func(st *sqlite.Stmt) error {
-			same = bytes.Equal(blob(st, 0), row.Hash)
+	var id int64
+	stored, same := false, false
+	err := each(c, `SELECT d.id, r.domain IS NOT NULL, r.hash FROM domains AS d LEFT JOIN reports AS r ON r.domain = d.id WHERE d.name = ?1`,
+		func(st *sqlite.Stmt) error {
+			id, stored = st.ColumnInt64(0), st.ColumnBool(1)
+			same = row.Hash != nil && bytes.Equal(blob(st, 2), row.Hash)
 			return nil
-		}, id)
-		if err != nil || same {
-			return scratch, err
-		}
+		}, row.Name)
+	if err != nil {
+		return scratch, err
+	}
+	if id, err = putRow(c, id, &row); err != nil {
+		return scratch, err
+	}
+	switch {
+	case rec.Reported.IsZero() && stored:
+		return scratch, run(c, `DELETE FROM reports WHERE domain = ?1`, id)
+	case rec.Reported.IsZero(), rec.Report == nil, same:
+		return scratch, nil
 	}
 	return putReport(c, id, row.Hash, rec.Report, scratch)
 }
@@ -126,21 +140,21 @@ func putReport(c *sqlite.Conn, id int64, hash []byte, r *graph.Report, scratch [
 		ON CONFLICT (domain) DO UPDATE SET hash = excluded.hash, body = excluded.body`, id, hash, scratch)
 }
 
-func upsert(c *sqlite.Conn, r adapter.Row) (id int64, err error) {
-	err = each(c, `INSERT INTO domains (name, due, added, answered, mentioned, failures, given_up, advertised, until, service, node,
-			by_default, subscribed, reported, hash, consented)
-		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?9)
-		ON CONFLICT (name) DO UPDATE SET due = excluded.due, added = excluded.added, answered = excluded.answered,
-			mentioned = excluded.mentioned, failures = excluded.failures, given_up = excluded.given_up, advertised = excluded.advertised,
-			until = excluded.until, service = excluded.service, node = excluded.node, by_default = excluded.by_default,
-			subscribed = excluded.subscribed, reported = excluded.reported, hash = excluded.hash,
-			consented = iif(excluded.until = 0 AND excluded.advertised, consented, excluded.until)
-		RETURNING id`,
-		func(st *sqlite.Stmt) error {
-			id = st.ColumnInt64(0)
-			return nil
-		},
+// putRow updates the row with an id, or makes one if that is zero, and returns the id.
+// An upsert with RETURNING is one statement instead of two, and half as fast: SQLite keeps what it returns in a table of its own.
+func putRow(c *sqlite.Conn, id int64, r *adapter.Row) (int64, error) {
+	args := []any{
 		r.Name, r.Due, r.Added, r.Answered, r.Mentioned, r.Failures, r.GivenUp, r.Advertised, r.Until, r.Service, r.Node,
-		r.ByDefault, r.Subscribed, r.Reported, r.Hash)
-	return id, err
+		r.ByDefault, r.Subscribed, r.Reported, r.Hash,
+	}
+	if id == 0 {
+		err := run(c, `INSERT INTO domains (name, due, added, answered, mentioned, failures, given_up, advertised, until, service, node,
+				by_default, subscribed, reported, hash, consented)
+			VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?9)`, args...)
+		return c.LastInsertRowID(), err
+	}
+	return id, run(c, `UPDATE domains SET due = ?2, added = ?3, answered = ?4, mentioned = ?5, failures = ?6, given_up = ?7, advertised = ?8,
+			until = ?9, service = ?10, node = ?11, by_default = ?12, subscribed = ?13, reported = ?14, hash = ?15,
+			consented = iif(?9 = 0 AND ?8, consented, ?9)
+		WHERE id = ?16 AND name = ?1`, append(args, id)...)
 }

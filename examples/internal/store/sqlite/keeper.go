@@ -105,7 +105,7 @@ func unname(ctx context.Context, c *sqlite.Conn, name xep.Name) (n int, err erro
 		return 0, err
 	}
 	for _, f := range all {
-		r, err := adapter.ParseReport(xep.Name{}, f.body)
+		r, err := adapter.ParseReport(xep.Name{}, f.body, nil)
 		if err != nil {
 			return 0, err
 		}

@@ -16,6 +16,8 @@ import (
 // Live implements [store.Public].
 func (s *Store) Live(ctx context.Context) iter.Seq2[graph.Report, error] {
 	return func(yield func(graph.Report, error) bool) {
+		var buf buffer
+		var words adapter.Words
 		err := s.read(ctx, s.public, func(c *sqlite.Conn) error {
 			until := make(map[xep.Name]int64)
 			if err := names(c, func(n xep.Name, _, u int64) { until[n] = u }); err != nil {
@@ -29,7 +31,7 @@ func (s *Store) Live(ctx context.Context) iter.Seq2[graph.Report, error] {
 				if err != nil {
 					return err
 				}
-				r, err := adapter.ParseReport(name, blob(st, 2))
+				r, err := adapter.ParseReport(name, buf.read(st, 2), &words)
 				if err != nil {
 					return err
 				}

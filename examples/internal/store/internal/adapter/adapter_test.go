@@ -38,7 +38,7 @@ func TestReportRoundTrip(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			want.Domain = xep.MustName("a.test")
 			b := AppendReport(nil, want)
-			got, err := ParseReport(want.Domain, b)
+			got, err := ParseReport(want.Domain, b, nil)
 			require.NoError(t, err)
 			clear(b)
 			require.Equal(t, want, got)
@@ -50,13 +50,13 @@ func TestReportRoundTrip(t *testing.T) {
 func TestReportDamaged(t *testing.T) {
 	b := AppendReport(nil, reports()["full"])
 	for i := range b {
-		_, err := ParseReport(xep.Name{}, b[:i])
+		_, err := ParseReport(xep.Name{}, b[:i], nil)
 		require.Error(t, err, "%d bytes", i)
 	}
-	_, err := ParseReport(xep.Name{}, append(b, 0))
+	_, err := ParseReport(xep.Name{}, append(b, 0), nil)
 	require.ErrorContains(t, err, "too many")
 	b[0]++
-	_, err = ParseReport(xep.Name{}, b)
+	_, err = ParseReport(xep.Name{}, b, nil)
 	require.ErrorContains(t, err, "format 2")
 }
 
@@ -73,7 +73,7 @@ func TestReportRefused(t *testing.T) {
 		"an unknown flag":       {[]byte{1, 1, 'a', 2, 0}, "flag 2"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := ParseReport(xep.Name{}, append(head, tc.tail...))
+			_, err := ParseReport(xep.Name{}, append(head, tc.tail...), nil)
 			require.ErrorContains(t, err, tc.want)
 		})
 	}
@@ -85,12 +85,12 @@ func FuzzParseReport(f *testing.F) {
 	}
 	domain := xep.MustName("a.test")
 	f.Fuzz(func(t *testing.T, b []byte) {
-		r, err := ParseReport(domain, b)
+		r, err := ParseReport(domain, b, nil)
 		if err != nil {
 			require.Nil(t, r)
 			return
 		}
-		again, err := ParseReport(domain, AppendReport(nil, r))
+		again, err := ParseReport(domain, AppendReport(nil, r), nil)
 		require.NoError(t, err)
 		require.Equal(t, r, again)
 	})

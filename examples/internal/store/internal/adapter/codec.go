@@ -54,9 +54,12 @@ func appendString(b []byte, s string) []byte {
 	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
 }
 
-// ParseReport is the inverse of [AppendReport]. The report keeps nothing of b.
-func ParseReport(domain xep.Name, b []byte) (*graph.Report, error) {
-	d := decoder{b: b, s: string(b)}
+// ParseReport is the inverse of [AppendReport]. The report keeps nothing of b. The words may be nil.
+func ParseReport(domain xep.Name, b []byte, w *Words) (*graph.Report, error) {
+	if w == nil {
+		w = new(Words)
+	}
+	d := decoder{b: b, words: w}
 	r := &graph.Report{Domain: domain}
 	if f := d.byte(); f != format && d.err == nil {
 		d.fail(fmt.Errorf("format %d is not known", f))
@@ -64,7 +67,7 @@ func ParseReport(domain xep.Name, b []byte) (*graph.Report, error) {
 	at := d.varint()
 	r.At, r.Until = Time(at), Time(d.time(at))
 	r.Unnamed = int(d.varint())
-	r.Software, r.Version = d.string(), d.string()
+	r.Software, r.Version = w.text(d.bytes()), w.text(d.bytes())
 	if d.flag() {
 		users := d.uvarint()
 		r.Users = &users
@@ -88,11 +91,10 @@ func ParseReport(domain xep.Name, b []byte) (*graph.Report, error) {
 
 var errShort = errors.New("cut short")
 
-// decoder reads from b, and takes strings from s, which is the whole as one string: one allocation instead of one for each name.
 type decoder struct {
-	b   []byte
-	s   string
-	err error
+	b     []byte
+	words *Words
+	err   error
 }
 
 func (d *decoder) fail(err error) {
@@ -147,19 +149,20 @@ func (d *decoder) time(base int64) int64 {
 	return base + d.varint()
 }
 
-func (d *decoder) string() string {
+// bytes returns a part of what is decoded.
+func (d *decoder) bytes() []byte {
 	n := d.uvarint()
 	if n > uint64(len(d.b)) {
 		d.fail(errShort)
-		return ""
+		return nil
 	}
-	start := len(d.s) - len(d.b)
+	part := d.b[:n]
 	d.b = d.b[n:]
-	return d.s[start : start+int(n)]
+	return part
 }
 
 func (d *decoder) peer(base int64) (p graph.Peer) {
-	name := d.string()
+	name := d.bytes()
 	p.Until = Time(d.time(base))
 	p.Directions = graph.Directions(d.byte())
 	if d.err != nil {
@@ -169,7 +172,7 @@ func (d *decoder) peer(base int64) (p graph.Peer) {
 		d.fail(fmt.Errorf("directions %d", p.Directions))
 	}
 	var err error
-	if p.Name, err = Name(name); err != nil {
+	if p.Name, err = d.words.name(name); err != nil {
 		d.fail(err)
 	}
 	return p
