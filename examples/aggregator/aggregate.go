@@ -20,6 +20,7 @@ import (
 
 	"github.com/xmppgraph/xmppgraph/connect"
 	"github.com/xmppgraph/xmppgraph/crawl"
+	"github.com/xmppgraph/xmppgraph/examples/internal/store"
 	"github.com/xmppgraph/xmppgraph/examples/internal/web"
 	"github.com/xmppgraph/xmppgraph/graph"
 	"github.com/xmppgraph/xmppgraph/optin"
@@ -29,10 +30,17 @@ import (
 const goodbye = 5 * time.Second
 
 // aggregate crawls and serves until ctx ends or something essential fails.
-func aggregate(ctx context.Context, c *config, log *slog.Logger, stdout io.Writer, line *progress) error {
+func aggregate(ctx context.Context, c *config, log *slog.Logger, stdout io.Writer, line *progress) (err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 
+	var db store.Store
+	if c.database != "" {
+		if db, err = openDatabase(ctx, c.database); err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, db.Close()) }()
+	}
 	listener, err := net.Listen("tcp", c.listen)
 	if err != nil {
 		return err
@@ -55,6 +63,10 @@ func aggregate(ctx context.Context, c *config, log *slog.Logger, stdout io.Write
 	fmt.Fprintf(stdout, "http://%s/\n", address(c.listen, listener))
 
 	crawler := newCrawler(c)
+	if db != nil {
+		crawler.Store = db
+		parts.Go(func() { keepHistory(ctx, db, crawler.Stats, g, log) })
+	}
 	s, done, err := session(ctx, c, crawler, log)
 	if err != nil {
 		if ctx.Err() != nil {

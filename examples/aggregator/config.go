@@ -59,6 +59,10 @@ Crawling:
     -no-subscriptions    only fetch reports: some nodes are then not readable,
                          and all others are fetched every interval
 
+    -database PLACE      where to keep what is known, so that a restart goes on:
+                         a file (SQLite) or postgres://USER@HOST/NAME; without
+                         it all is forgotten at the end
+
     -title TEXT          the title of the page
     -log-level LEVEL     debug, info, warn or error (info); debug shows names
                          that are not public
@@ -94,6 +98,7 @@ type config struct {
 	rate         float64
 	// noSubscriptions leaves the crawler with fetches.
 	noSubscriptions bool
+	database        string
 	title           string
 	logLevel        slog.Level
 	logFormat       string
@@ -138,6 +143,7 @@ func parseConfig(args []string) (*config, error) {
 	fs.IntVar(&c.concurrency, "concurrency", crawl.DefaultConcurrency, "")
 	fs.Float64Var(&c.rate, "rate", crawl.DefaultRate, "")
 	fs.BoolVar(&c.noSubscriptions, "no-subscriptions", false, "")
+	fs.StringVar(&c.database, "database", "", "")
 	fs.StringVar(&c.title, "title", "", "")
 	fs.TextVar(&c.logLevel, "log-level", slog.LevelInfo, "")
 	fs.StringVar(&c.logFormat, "log-format", "text", "")

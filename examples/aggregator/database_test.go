@@ -1,0 +1,99 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/xmppgraph/xmppgraph/crawl"
+	"github.com/xmppgraph/xmppgraph/examples/internal/store"
+	"github.com/xmppgraph/xmppgraph/graph"
+	"github.com/xmppgraph/xmppgraph/internal/testserver"
+)
+
+// The second run meets a network in which nobody answers, and shows whom the first one found.
+func TestRestartContinues(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "aggregator.db")
+	shown := func(t *testing.T, srv *testserver.Server, want string) {
+		url := start(t, "-component", testserver.Component, "-secret-file", secret(t, testserver.Secret), "-server", srv.ComponentAddr(),
+			"-contact", "mailto:ops@example.org", "-seed", "a.test", "-interval", "1h", "-verdict-ttl", "2h", "-spacing", "0s", "-database", file)
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		defer cancel()
+		body := await(ctx, url+"data.json", func(s string) bool { return strings.Contains(s, want) })
+		require.NoError(t, ctx.Err(), body)
+		require.Equal(t, []string{"a.test", "b.test"}, names(t, body))
+	}
+	t.Run("first", func(t *testing.T) {
+		srv := testserver.Start(t, testserver.Config{Seed: 1})
+		peer := func(n string) testserver.Report {
+			return testserver.Report{Peers: []testserver.Peer{{Name: n, Directions: testserver.Bidi}}}
+		}
+		srv.AddDomain(testserver.Domain{Name: "a.test", Advertise: true, Report: peer("b.test")})
+		srv.AddDomain(testserver.Domain{Name: "b.test", Advertise: true, Report: peer("a.test")})
+		shown(t, srv, `"label":"b.test"`)
+	})
+	t.Run("second", func(t *testing.T) {
+		shown(t, testserver.Start(t, testserver.Config{Seed: 2}), `"label":"b.test"`)
+	})
+}
+
+// diary is a historian.
+type diary struct {
+	observed, swept []time.Duration
+	start           time.Time
+	err             error
+}
+
+func (d *diary) Observe(context.Context, *graph.Snapshot) error {
+	d.observed = append(d.observed, time.Since(d.start))
+	return d.err
+}
+
+func (d *diary) Sweep(context.Context, store.Retention) (store.Swept, error) {
+	d.swept = append(d.swept, time.Since(d.start))
+	return store.Swept{}, d.err
+}
+
+func TestKeepHistory(t *testing.T) {
+	for name, tc := range map[string]struct {
+		err  error
+		want []string
+	}{
+		"all is well":      {},
+		"the disk is full": {store.ErrFull, []string{"not saved yet", "history not kept", "history not swept", "no space left"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var out bytes.Buffer
+				d := &diary{start: time.Now(), err: tc.err}
+				ctx, cancel := context.WithTimeout(t.Context(), time.Hour+time.Second)
+				defer cancel()
+				stats := func() crawl.Stats { return crawl.Stats{Unsaved: 3, SaveErr: tc.err} }
+				keepHistory(ctx, d, stats, graph.New(graph.Options{}), slog.New(slog.NewTextHandler(&out, nil)))
+				require.Len(t, d.observed, 12)
+				require.Equal(t, time.Minute, d.observed[0])
+				require.Equal(t, []time.Duration{time.Hour}, d.swept)
+				for _, w := range tc.want {
+					require.Contains(t, out.String(), w)
+				}
+				require.Equal(t, tc.err == nil, out.Len() == 0)
+			})
+		})
+	}
+}
+
+func TestOpenDatabase(t *testing.T) {
+	_, err := openDatabase(t.Context(), "postgres://me:secret@localhost:1/x?connect_timeout=5")
+	require.ErrorIs(t, err, store.ErrUnavailable)
+	require.NotContains(t, err.Error(), "secret")
+	s, err := openDatabase(t.Context(), filepath.Join(t.TempDir(), "a.db"))
+	require.NoError(t, err)
+	require.NoError(t, s.Close())
+}
