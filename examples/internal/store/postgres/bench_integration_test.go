@@ -1,0 +1,118 @@
+//go:build integration
+
+package postgres_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/require"
+
+	"github.com/xmppgraph/xmppgraph/crawl"
+	"github.com/xmppgraph/xmppgraph/examples/internal/store"
+	"github.com/xmppgraph/xmppgraph/examples/internal/store/internal/adapter"
+	"github.com/xmppgraph/xmppgraph/examples/internal/store/postgres"
+	"github.com/xmppgraph/xmppgraph/examples/internal/store/postgres/pgtest"
+)
+
+const batchSize = 500
+
+// network is a batch of domains, from the given one on, with reports of four kilobytes.
+func network(from int) []crawl.Record {
+	all := make([]crawl.Record, batchSize)
+	for i := range all {
+		peers := make([]string, 150)
+		for p := range peers {
+			peers[p] = fmt.Sprintf("server%06d.example", (from+i*31+p*p)%1_000_000)
+		}
+		all[i] = record(fmt.Sprintf("server%06d.example", from+i), peers...)
+	}
+	return all
+}
+
+// insert does as little as the driver can in a batch.
+func insert(b *testing.B, c *pgx.Conn, recs []crawl.Record) {
+	names, due, bodies := make([]string, len(recs)), make([]int64, len(recs)), make([][]byte, len(recs))
+	for i := range recs {
+		names[i], due[i] = recs[i].Domain.String(), recs[i].Due.UnixMicro()
+		bodies[i] = adapter.AppendReport(nil, recs[i].Report)
+	}
+	_, err := c.Exec(b.Context(), `INSERT INTO bare SELECT * FROM unnest($1::text[], $2::bigint[], $3::bytea[])
+		ON CONFLICT (name) DO UPDATE SET due = excluded.due, body = excluded.body`, names, due, bodies)
+	require.NoError(b, err)
+}
+
+// BenchmarkStore measures batches of 500 domains, beside one statement that does as little as it can, and leases of 100.
+func BenchmarkStore(b *testing.B) {
+	server := pgtest.Start(b)
+	rate := func(b *testing.B, n int, what string) {
+		b.ReportMetric(float64(b.N*n)/b.Elapsed().Seconds(), what+"/s")
+	}
+	b.Run("driver", func(b *testing.B) {
+		url := server.Schema(b)
+		server.Exec(b, url, "CREATE TABLE bare (name text PRIMARY KEY, due bigint, body bytea)", "ALTER TABLE bare ALTER body SET STORAGE EXTERNAL")
+		c, err := pgx.Connect(b.Context(), url)
+		require.NoError(b, err)
+		for n := 0; b.Loop(); n++ {
+			b.StopTimer()
+			recs := network(n * batchSize)
+			b.StartTimer()
+			insert(b, c, recs)
+		}
+		rate(b, batchSize, "records")
+		require.NoError(b, c.Close(b.Context()))
+	})
+	b.Run("new", func(b *testing.B) {
+		s := open(b, server.Schema(b), clock)
+		for n := 0; b.Loop(); n++ {
+			b.StopTimer()
+			recs := network(n * batchSize)
+			b.StartTimer()
+			require.NoError(b, s.Save(b.Context(), crawl.Batch{Records: recs}))
+		}
+		rate(b, batchSize, "records")
+	})
+	b.Run("unchanged", func(b *testing.B) {
+		s := open(b, server.Schema(b), clock)
+		recs := network(0)
+		for b.Loop() {
+			require.NoError(b, s.Save(b.Context(), crawl.Batch{Records: recs}))
+		}
+		rate(b, batchSize, "records")
+	})
+	s := open(b, server.Schema(b), func() time.Time { return noon.Add(time.Hour) })
+	for n := range 40 {
+		require.NoError(b, s.Save(b.Context(), crawl.Batch{Records: network(n * batchSize)}))
+	}
+	b.Run("load", func(b *testing.B) {
+		for b.Loop() {
+			for _, err := range s.Load(b.Context()) {
+				if err != nil {
+					b.Fatal(err)
+				}
+			}
+		}
+		rate(b, 40*batchSize, "records")
+	})
+	b.Run("lease", func(b *testing.B) {
+		for b.Loop() {
+			visit(b, s)
+		}
+		rate(b, 100, "visits")
+	})
+}
+
+func visit(b *testing.B, s *postgres.Store) {
+	recs, err := s.Lease(b.Context(), "me", 100, time.Minute)
+	require.NoError(b, err)
+	require.Len(b, recs, 100)
+	for i := range recs {
+		// Each is due again after all others.
+		recs[i].Due = recs[i].Due.Add(time.Microsecond)
+	}
+	lost, err := s.Complete(b.Context(), "me", store.Completion{Batch: crawl.Batch{Records: recs}})
+	require.NoError(b, err)
+	require.Empty(b, lost)
+}
