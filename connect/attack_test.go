@@ -128,7 +128,7 @@ func newBare(t testing.TB, ns string, serve bool) *bare {
 					s.ended <- fmt.Sprint("panic: ", p)
 				}
 			}()
-			s.ended <- fmt.Sprint("ended: ", session.Serve(mux.New(ns, mellium.Handle(), ping.Handle())))
+			s.ended <- fmt.Sprint("ended: ", session.Serve(mux.New(ns, ping.Handle())))
 		}()
 	}
 	return s
@@ -226,7 +226,7 @@ func TestAttacksAreSurvived(t *testing.T) {
 			if role.name == "component" {
 				ns = component.NSAccept
 			}
-			cfg.Handler = mux.New(ns, mellium.Handle(), ping.Handle())
+			cfg.Handler = mux.New(ns, ping.Handle())
 			s := open(t, role.dial, cfg)
 			me := s.LocalAddr().String()
 			for _, a := range append(attacks(me), growing(me)...) {

@@ -20,7 +20,6 @@ import (
 	"mellium.im/xmlstream"
 	"mellium.im/xmpp"
 	"mellium.im/xmpp/component"
-	mellium "mellium.im/xmpp/disco"
 	"mellium.im/xmpp/jid"
 	"mellium.im/xmpp/mux"
 	"mellium.im/xmpp/ping"
@@ -133,7 +132,7 @@ func (v *victim) serve() {
 			v.how = "panic"
 		}
 	}()
-	err := v.session.Serve(mux.New(component.NSAccept, mellium.Handle(), ping.Handle()))
+	err := v.session.Serve(mux.New(component.NSAccept, ping.Handle()))
 	v.how = fmt.Sprint(err)
 }
 
@@ -323,9 +322,9 @@ func strikeAll(t *testing.T, evil *stranger, to brand, lethal map[string]bool) m
 func survive(t *testing.T, evil *stranger, dial dialler, cfg connect.Config, r route, found map[string]string) {
 	t.Helper()
 	heard := make(chan string, 10_000)
-	handler := mux.New(component.NSAccept, mellium.Handle(), ping.Handle())
+	handler := mux.New(component.NSAccept, ping.Handle())
 	if cfg.Secret == "" {
-		handler = mux.New(stanza.NSClient, mellium.Handle(), ping.Handle())
+		handler = mux.New(stanza.NSClient, ping.Handle())
 	}
 	cfg.Handler = xmpp.HandlerFunc(func(r xmlstream.TokenReadEncoder, start *xml.StartElement) error {
 		if start.Name.Local == "message" {

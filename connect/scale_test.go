@@ -13,7 +13,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"mellium.im/xmpp/component"
-	mellium "mellium.im/xmpp/disco"
 	"mellium.im/xmpp/jid"
 	"mellium.im/xmpp/mux"
 	"mellium.im/xmpp/ping"
@@ -46,7 +45,7 @@ func TestManyDomains(t *testing.T) {
 		srv.AddDomain(d)
 	}
 	cfg := componentConfig(srv)
-	cfg.Handler = mux.New(component.NSAccept, mellium.Handle(), ping.Handle())
+	cfg.Handler = mux.New(component.NSAccept, ping.Handle())
 	s := open(t, connect.Component, cfg)
 
 	var next, answered atomic.Int64

@@ -58,7 +58,7 @@ func melliumComponent(t testing.TB, srv *testserver.Server) *xmpp.Session {
 	nc := dial(t, srv.ComponentAddr())
 	s, err := component.NewSession(within(t), jid.MustParse(testserver.Component), []byte(testserver.Secret), nc)
 	require.NoError(t, err)
-	serve(t, s, nc, mux.New(component.NSAccept, disco.Handle(), ping.Handle()))
+	serve(t, s, nc, mux.New(component.NSAccept, ping.Handle()))
 	return s
 }
 

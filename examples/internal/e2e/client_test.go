@@ -71,7 +71,7 @@ func melliumClient(t testing.TB, srv *testserver.Server, password string, mechan
 	if err != nil {
 		return nil, err
 	}
-	serve(t, s, nc, mux.New(stanza.NSClient, disco.Handle(), ping.Handle()))
+	serve(t, s, nc, mux.New(stanza.NSClient, ping.Handle()))
 	return s, nil
 }
 
