@@ -3,14 +3,12 @@ package main
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
 	"sync"
 	"time"
 
@@ -20,6 +18,7 @@ import (
 
 	"github.com/xmppgraph/xmppgraph/connect"
 	"github.com/xmppgraph/xmppgraph/crawl"
+	"github.com/xmppgraph/xmppgraph/examples/internal/cli"
 	"github.com/xmppgraph/xmppgraph/examples/internal/store"
 	"github.com/xmppgraph/xmppgraph/examples/internal/web"
 	"github.com/xmppgraph/xmppgraph/graph"
@@ -158,27 +157,20 @@ func answers(ns string, crawler *crawl.Crawler) *mux.ServeMux {
 
 func connectConfig(c *config, log *slog.Logger) (cfg connect.Config, err error) {
 	cfg = connect.Config{Server: c.server, Logger: log}
-	if cfg.JID, err = c.address(); err != nil {
+	if cfg.JID, err = cli.Address(c.jid, c.component); err != nil {
 		return cfg, err
 	}
 	if c.component != "" {
-		cfg.Secret, err = readSecret(c.secretFile)
+		cfg.Secret, err = cli.Secret(c.secretFile)
 	} else {
-		cfg.Password, err = readSecret(c.passwordFile)
+		cfg.Password, err = cli.Secret(c.passwordFile)
 	}
 	if err != nil || c.tlsCA == "" {
 		return cfg, err
 	}
-	pem, err := os.ReadFile(c.tlsCA)
+	pool, err := cli.Roots(c.tlsCA)
 	if err != nil {
 		return cfg, err
-	}
-	pool, err := x509.SystemCertPool()
-	if err != nil {
-		pool = x509.NewCertPool()
-	}
-	if !pool.AppendCertsFromPEM(pem) {
-		return cfg, fmt.Errorf("%s holds no certificate", c.tlsCA)
 	}
 	cfg.TLS = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
 	return cfg, nil

@@ -8,14 +8,13 @@ import (
 	"log/slog"
 	"net/mail"
 	"net/url"
-	"os"
-	"strings"
 	"time"
 
 	"github.com/peterbourgon/ff/v3"
 	"mellium.im/xmpp/jid"
 
 	"github.com/xmppgraph/xmppgraph/crawl"
+	"github.com/xmppgraph/xmppgraph/examples/internal/cli"
 	"github.com/xmppgraph/xmppgraph/xep"
 )
 
@@ -90,7 +89,7 @@ type config struct {
 	server       string
 	tlsCA        string
 	contact      string
-	seeds        list
+	seeds        cli.List
 	interval     time.Duration
 	verdictTTL   time.Duration
 	spacing      time.Duration
@@ -102,18 +101,6 @@ type config struct {
 	title           string
 	logLevel        slog.Level
 	logFormat       string
-}
-
-// list is a flag that can be repeated.
-type list []string
-
-// String implements flag.Value.
-func (l *list) String() string { return strings.Join(*l, ",") }
-
-// Set implements flag.Value.
-func (l *list) Set(s string) error {
-	*l = append(*l, strings.TrimSpace(s))
-	return nil
 }
 
 // usageError is a mistake in how the program was called.
@@ -192,7 +179,7 @@ func (c *config) check() error {
 	case len(c.seeds) == 0:
 		return errors.New("give at least one -seed")
 	}
-	if _, err := c.address(); err != nil {
+	if _, err := cli.Address(c.jid, c.component); err != nil {
 		return err
 	}
 	for _, s := range c.seeds {
@@ -201,20 +188,6 @@ func (c *config) check() error {
 		}
 	}
 	return checkContact(c.contact)
-}
-
-func (c *config) address() (jid.JID, error) {
-	s := c.jid + c.component
-	addr, err := jid.Parse(s)
-	switch {
-	case err != nil:
-		return jid.JID{}, fmt.Errorf("address %q: %w", s, err)
-	case c.jid != "" && addr.Localpart() == "":
-		return jid.JID{}, fmt.Errorf("-jid %q has no user before an @", s)
-	case c.component != "" && addr.Localpart() != "":
-		return jid.JID{}, fmt.Errorf("-component %q is not a domain", s)
-	}
-	return addr, nil
 }
 
 // checkContact wants an address that leads somewhere, because it is all that those who are asked have.
@@ -243,17 +216,4 @@ func checkContact(s string) error {
 		return fmt.Errorf("-contact %q: the scheme is not one of mailto, xmpp and https", s)
 	}
 	return nil
-}
-
-// readSecret returns the content of a file without the line end that editors leave there.
-func readSecret(path string) (string, error) {
-	b, err := os.ReadFile(path)
-	if err != nil {
-		return "", err
-	}
-	s := strings.TrimRight(string(b), "\r\n")
-	if s == "" {
-		return "", fmt.Errorf("%s is empty", path)
-	}
-	return s, nil
 }

@@ -10,10 +10,11 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"os/signal"
 	"syscall"
+
+	"github.com/xmppgraph/xmppgraph/examples/internal/cli"
 )
 
 func main() {
@@ -38,18 +39,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if line != nil {
 		stderr = line
 	}
-	log := newLogger(c, stderr)
+	log := cli.Logger(stderr, c.logFormat, c.logLevel)
 	if err := aggregate(ctx, c, log, stdout, line); err != nil {
 		fmt.Fprintf(stderr, "aggregator: %v\n", err)
 		return 1
 	}
 	return 0
-}
-
-func newLogger(c *config, w io.Writer) *slog.Logger {
-	o := &slog.HandlerOptions{Level: c.logLevel}
-	if c.logFormat == "json" {
-		return slog.New(slog.NewJSONHandler(w, o))
-	}
-	return slog.New(slog.NewTextHandler(w, o))
 }

@@ -6,15 +6,13 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/peterbourgon/ff/v3"
-	"mellium.im/xmpp/jid"
 
 	"github.com/xmppgraph/xmppgraph/conformance"
+	"github.com/xmppgraph/xmppgraph/examples/internal/cli"
 	"github.com/xmppgraph/xmppgraph/xep"
 )
 
@@ -188,25 +186,11 @@ func (c *config) checkAccount() error {
 	case !c.hasAccount():
 		return nil
 	}
-	_, err := c.address()
+	_, err := cli.Address(c.jid, c.component)
 	return err
 }
 
 func (c *config) hasAccount() bool { return c.jid != "" || c.component != "" }
-
-func (c *config) address() (jid.JID, error) {
-	s := c.jid + c.component
-	addr, err := jid.Parse(s)
-	switch {
-	case err != nil:
-		return jid.JID{}, fmt.Errorf("address %q: %w", s, err)
-	case c.jid != "" && addr.Localpart() == "":
-		return jid.JID{}, fmt.Errorf("-jid %q has no user before an @", s)
-	case c.component != "" && addr.Localpart() != "":
-		return jid.JID{}, fmt.Errorf("-component %q is not a domain", s)
-	}
-	return addr, nil
-}
 
 func (c *config) write(w io.Writer, r *conformance.Report) error {
 	switch c.format {
@@ -218,17 +202,4 @@ func (c *config) write(w io.Writer, r *conformance.Report) error {
 		return r.WriteTAP(w)
 	}
 	return r.WriteText(w)
-}
-
-// readSecret returns the content of a file without the line end that editors leave there.
-func readSecret(path string) (string, error) {
-	b, err := os.ReadFile(path)
-	if err != nil {
-		return "", usageError{err}
-	}
-	s := strings.TrimRight(string(b), "\r\n")
-	if s == "" {
-		return "", usageError{fmt.Errorf("%s is empty", path)}
-	}
-	return s, nil
 }

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"strings"
 	"time"
 
@@ -18,6 +17,7 @@ import (
 
 	"github.com/xmppgraph/xmppgraph/conformance"
 	"github.com/xmppgraph/xmppgraph/connect"
+	"github.com/xmppgraph/xmppgraph/examples/internal/cli"
 	"github.com/xmppgraph/xmppgraph/pubsub"
 	"github.com/xmppgraph/xmppgraph/xep"
 )
@@ -55,16 +55,9 @@ func (c *config) roots() (*x509.CertPool, error) {
 	if c.tlsCA == "" {
 		return nil, nil
 	}
-	b, err := os.ReadFile(c.tlsCA)
+	pool, err := cli.Roots(c.tlsCA)
 	if err != nil {
 		return nil, usageError{err}
-	}
-	pool, err := x509.SystemCertPool()
-	if err != nil {
-		pool = x509.NewCertPool()
-	}
-	if !pool.AppendCertsFromPEM(b) {
-		return nil, usageError{fmt.Errorf("%s holds no certificate", c.tlsCA)}
 	}
 	return pool, nil
 }
@@ -98,7 +91,7 @@ func checkXMPP(ctx context.Context, c *config, w world, roots *x509.CertPool, na
 
 // login connects as a component or as a user.
 func login(ctx context.Context, c *config, w world, roots *x509.CertPool, sub *pubsub.Subscriber) (*connect.Session, error) {
-	addr, err := c.address()
+	addr, err := cli.Address(c.jid, c.component)
 	if err != nil {
 		return nil, usageError{err}
 	}
@@ -110,14 +103,14 @@ func login(ctx context.Context, c *config, w world, roots *x509.CertPool, sub *p
 		cfg.TLS = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
 	}
 	if c.component != "" {
-		if cfg.Secret, err = readSecret(c.secretFile); err != nil {
-			return nil, err
+		if cfg.Secret, err = cli.Secret(c.secretFile); err != nil {
+			return nil, usageError{err}
 		}
 		cfg.Handler = mux.New(component.NSAccept, pubsub.Handle(sub))
 		return connect.Component(ctx, cfg)
 	}
-	if cfg.Password, err = readSecret(c.passwordFile); err != nil {
-		return nil, err
+	if cfg.Password, err = cli.Secret(c.passwordFile); err != nil {
+		return nil, usageError{err}
 	}
 	cfg.Handler = mux.New(stanza.NSClient, pubsub.Handle(sub))
 	return connect.Client(ctx, cfg)

@@ -6,13 +6,12 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
 	"strings"
 	"time"
 
 	"github.com/peterbourgon/ff/v3"
-	"mellium.im/xmpp/jid"
 
+	"github.com/xmppgraph/xmppgraph/examples/internal/cli"
 	"github.com/xmppgraph/xmppgraph/examples/internal/providers"
 	"github.com/xmppgraph/xmppgraph/optin"
 	"github.com/xmppgraph/xmppgraph/report"
@@ -112,15 +111,15 @@ type config struct {
 	jid, passwordFile     string
 	server, tlsCA         string
 
-	domains       list
+	domains       cli.List
 	service, node string
 	source        string
-	also, omit    list
-	contacts      list
+	also, omit    cli.List
+	contacts      cli.List
 	software      bool
 	users         string
 
-	exclude                   list
+	exclude                   cli.List
 	providers, providersState string
 	counts                    string
 	verdictTTL                time.Duration
@@ -131,18 +130,6 @@ type config struct {
 	metrics             string
 	logLevel            slog.Level
 	logFormat           string
-}
-
-// list is a flag that can be repeated.
-type list []string
-
-// String implements flag.Value.
-func (l *list) String() string { return strings.Join(*l, ",") }
-
-// Set implements flag.Value.
-func (l *list) Set(s string) error {
-	*l = append(*l, strings.TrimSpace(s))
-	return nil
 }
 
 // usageError is a mistake in how the program was called.
@@ -221,7 +208,7 @@ func (c *config) checkFlags() error {
 	case c.logFormat != "text" && c.logFormat != "json":
 		return fmt.Errorf("-log-format %q is neither text nor json", c.logFormat)
 	}
-	addr, err := c.address()
+	addr, err := cli.Address(c.jid, c.component)
 	if err != nil {
 		return err
 	}
@@ -230,7 +217,7 @@ func (c *config) checkFlags() error {
 		if c.component != "" {
 			_, domain, _ = strings.Cut(domain, ".")
 		}
-		c.domains = list{domain}
+		c.domains = cli.List{domain}
 	}
 	if len(c.domains) > 1 && len(c.also) > 0 {
 		return errors.New("-also puts a domain into the item of the only -domain, but there are several")
@@ -269,20 +256,6 @@ func checkNames(flag string, names ...string) error {
 	return nil
 }
 
-func (c *config) address() (jid.JID, error) {
-	s := c.jid + c.component
-	addr, err := jid.Parse(s)
-	switch {
-	case err != nil:
-		return jid.JID{}, fmt.Errorf("address %q: %w", s, err)
-	case c.jid != "" && addr.Localpart() == "":
-		return jid.JID{}, fmt.Errorf("-jid %q has no user before an @", s)
-	case c.component != "" && addr.Localpart() != "":
-		return jid.JID{}, fmt.Errorf("-component %q is not a domain", s)
-	}
-	return addr, nil
-}
-
 func (c *config) countPolicy() (optin.Counts, error) {
 	switch c.counts {
 	case "exact":
@@ -306,17 +279,4 @@ func (c *config) contactFields() (map[string][]string, error) {
 		fields[kind+"-addresses"] = append(fields[kind+"-addresses"], uri)
 	}
 	return fields, nil
-}
-
-// readSecret returns the content of a file without the line end that editors leave there.
-func readSecret(path string) (string, error) {
-	b, err := os.ReadFile(path)
-	if err != nil {
-		return "", err
-	}
-	s := strings.TrimRight(string(b), "\r\n")
-	if s == "" {
-		return "", fmt.Errorf("%s is empty", path)
-	}
-	return s, nil
 }

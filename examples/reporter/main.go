@@ -10,11 +10,12 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"os/signal"
 	"strings"
 	"syscall"
+
+	"github.com/xmppgraph/xmppgraph/examples/internal/cli"
 )
 
 func main() {
@@ -35,7 +36,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "reporter: %v\nRun \"reporter -h\" for help.\n", err)
 		return 2
 	}
-	if err := serve(ctx, c, newLogger(c, stderr), stdout); err != nil {
+	if err := serve(ctx, c, cli.Logger(stderr, c.logFormat, c.logLevel), stdout); err != nil {
 		fmt.Fprintf(stderr, "reporter: %v\n", err)
 		for line := range strings.Lines(sourceRemedy(c.source, err)) {
 			fmt.Fprintf(stderr, "    %s\n", strings.TrimRight(line, "\n"))
@@ -43,12 +44,4 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return 1
 	}
 	return 0
-}
-
-func newLogger(c *config, w io.Writer) *slog.Logger {
-	o := &slog.HandlerOptions{Level: c.logLevel}
-	if c.logFormat == "json" {
-		return slog.New(slog.NewJSONHandler(w, o))
-	}
-	return slog.New(slog.NewTextHandler(w, o))
 }

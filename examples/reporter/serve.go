@@ -3,13 +3,11 @@ package main
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"log/slog"
-	"os"
 	"slices"
 	"sync"
 	"text/tabwriter"
@@ -20,6 +18,7 @@ import (
 	"mellium.im/xmpp/stanza"
 
 	"github.com/xmppgraph/xmppgraph/connect"
+	"github.com/xmppgraph/xmppgraph/examples/internal/cli"
 	"github.com/xmppgraph/xmppgraph/examples/internal/providers"
 	"github.com/xmppgraph/xmppgraph/optin"
 	"github.com/xmppgraph/xmppgraph/report"
@@ -204,41 +203,28 @@ func (p *program) publishOnce(ctx context.Context, w io.Writer) error {
 func dial(ctx context.Context, c *config, log *slog.Logger, handle mux.Option) (*connect.Session, error) {
 	cfg := connect.Config{Server: c.server, Logger: log}
 	var err error
-	if cfg.JID, err = c.address(); err != nil {
+	if cfg.JID, err = cli.Address(c.jid, c.component); err != nil {
 		return nil, err
 	}
 	if c.tlsCA != "" {
-		if cfg.TLS, err = trust(c.tlsCA); err != nil {
+		pool, err := cli.Roots(c.tlsCA)
+		if err != nil {
 			return nil, err
 		}
+		cfg.TLS = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
 	}
 	if c.component != "" {
-		if cfg.Secret, err = readSecret(c.secretFile); err != nil {
+		if cfg.Secret, err = cli.Secret(c.secretFile); err != nil {
 			return nil, err
 		}
 		cfg.Handler = mux.New(component.NSAccept, handle)
 		return connect.Component(ctx, cfg)
 	}
-	if cfg.Password, err = readSecret(c.passwordFile); err != nil {
+	if cfg.Password, err = cli.Secret(c.passwordFile); err != nil {
 		return nil, err
 	}
 	cfg.Handler = mux.New(stanza.NSClient, handle)
 	return connect.Client(ctx, cfg)
-}
-
-func trust(path string) (*tls.Config, error) {
-	pem, err := os.ReadFile(path)
-	if err != nil {
-		return nil, err
-	}
-	pool, err := x509.SystemCertPool()
-	if err != nil {
-		pool = x509.NewCertPool()
-	}
-	if !pool.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("%s holds no certificate", path)
-	}
-	return &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}, nil
 }
 
 // dryRun prints what would be published, and why.
