@@ -133,6 +133,22 @@ func TestVerdictsLapseAndAreRenewedAhead(t *testing.T) {
 	})
 }
 
+// Once a yes has lapsed, a failure is a verdict of its own: the operator must not read "advertised" for ever.
+func TestAFailureAfterTheEndIsNoLongerAYes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var n network
+		n.answer("denmark.lit", yes)
+		c := &optin.Checker{Session: &n, Jitter: func() float64 { return 0 }}
+		require.Equal(t, optin.Advertised, c.Check(t.Context(), denmark).Reason())
+		time.Sleep(2 * time.Hour)
+		n.answer("denmark.lit", "<x")
+		v := c.Check(t.Context(), denmark)
+		require.False(t, v.Named(time.Now()))
+		require.Equal(t, optin.Malformed, v.Reason())
+		require.True(t, v.Until().After(time.Now()), "and holds until it is worth to ask again")
+	})
+}
+
 func TestAFailedRefreshProlongsNothing(t *testing.T) {
 	for name, fail := range map[string]func(*network){
 		"time out": func(n *network) { n.answerFunc("denmark.lit", nil) },
