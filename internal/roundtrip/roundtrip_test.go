@@ -3,6 +3,7 @@ package roundtrip_test
 import (
 	"context"
 	"encoding/xml"
+	"errors"
 	"io"
 	"strings"
 	"sync"
@@ -217,6 +218,19 @@ func TestSameSender(t *testing.T) {
 			require.Equal(t, c.want, roundtrip.SameSender(to, c.from, local))
 		})
 	}
+}
+
+// A stranger's answer may not end somebody else's request, but that there was one is worth to know once the time is up.
+func TestTimeoutTellsOfStrangers(t *testing.T) {
+	s := bytesSession(func(ctx context.Context, _ stanza.IQ, _ []byte) ([]byte, error) {
+		<-ctx.Done()
+		return nil, errors.Join(ctx.Err(), roundtrip.ErrWrongFrom)
+	})
+	synctest.Test(t, func(t *testing.T) {
+		_, err := roundtrip.Do(t.Context(), s, roundtrip.Request{To: peer, Payload: []byte(query)})
+		require.ErrorIs(t, err, roundtrip.ErrTimeout)
+		require.ErrorIs(t, err, roundtrip.ErrWrongFrom)
+	})
 }
 
 func TestTimeout(t *testing.T) {
