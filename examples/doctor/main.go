@@ -19,6 +19,8 @@ import (
 
 	"github.com/xmppgraph/xmppgraph/conformance"
 	"github.com/xmppgraph/xmppgraph/connect"
+	"github.com/xmppgraph/xmppgraph/examples/internal/remedy"
+	"github.com/xmppgraph/xmppgraph/xep"
 )
 
 // The exit statuses.
@@ -66,7 +68,7 @@ func run(ctx context.Context, args []string, w world) int {
 		if c.strict {
 			r = r.Strict()
 		}
-		addRemedies(r)
+		addRemedies(r, c.domain)
 		err = c.write(w.stdout, r)
 	}
 	if err != nil {
@@ -93,4 +95,16 @@ func complain(w io.Writer, err error) int {
 		return exitAccount
 	}
 	return exitSick
+}
+
+// addRemedies completes the results that failed with what to change.
+// A payload alone may be about no domain that is known.
+func addRemedies(r *conformance.Report, domain string) {
+	w := remedy.Where{Service: r.Service, Node: r.Node, Server: r.Server}
+	w.Domain, _ = xep.ParseName(domain)
+	for i := range r.Results {
+		if one := &r.Results[i]; one.Status == conformance.Fail {
+			one.Remedy = w.Case(one.ID)
+		}
+	}
 }
