@@ -124,6 +124,17 @@ func TestExpiry(t *testing.T) {
 	}
 }
 
+func TestUntil(t *testing.T) {
+	g, c := newGraph()
+	require.True(t, g.Snapshot().Until().After(c.in(50*365*24*time.Hour)), "nothing that could end")
+	g.Apply(report(c, "a.test", 0))
+	s := g.Snapshot()
+	require.Equal(t, c.in(time.Hour), s.Until())
+	require.Equal(t, s.Until(), s.View(graph.Reporting).Until())
+	c.advance(time.Hour)
+	require.Zero(t, g.Snapshot().Len())
+}
+
 func TestReporterWithoutConsentIsNotShown(t *testing.T) {
 	g, c := newGraph()
 	r := report(c, "a.test", 5, "b.test")

@@ -110,6 +110,10 @@ func (s *Snapshot) Version() uint64 { return s.version }
 // At returns the moment of the snapshot, in whole seconds.
 func (s *Snapshot) At() time.Time { return instant(s.at) }
 
+// Until returns the moment at which the snapshot stops being true by itself, because a verdict ends or a report grows too old.
+// It is far in the future if none ever will.
+func (s *Snapshot) Until() time.Time { return instant(s.dense().end) }
+
 // Len returns the number of domains.
 func (s *Snapshot) Len() int { return len(s.dense().nodes) }
 

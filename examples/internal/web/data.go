@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/xmppgraph/xmppgraph/examples/internal/edition"
 	"github.com/xmppgraph/xmppgraph/graph"
 	"github.com/xmppgraph/xmppgraph/graph/export"
 	"github.com/xmppgraph/xmppgraph/xep"
@@ -21,24 +22,24 @@ func (s *Server) serveData(w http.ResponseWriter, r *http.Request) {
 	h.Set("Access-Control-Allow-Origin", "*")
 	h.Set("Cache-Control", "no-cache")
 	q := r.URL.Query()
-	ed := s.edition()
+	ed := s.press.Current()
 	key, views, err := dataViews(q)
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
-	doc, err := ed.document(key, !q.Has("focus"), func() (*document, error) {
+	doc, err := ed.Document(key, !q.Has("focus"), func() (*edition.Document, error) {
 		var b bytes.Buffer
-		if err := export.OldSite.Write(&b, ed.snap.View(views...)); err != nil {
+		if err := export.OldSite.Write(&b, ed.Snapshot().View(views...)); err != nil {
 			return nil, err
 		}
-		return newDocument("application/json", b.Bytes()), nil
+		return edition.NewDocument("application/json", b.Bytes()), nil
 	})
 	if err != nil {
 		http.Error(w, "the data could not be written", http.StatusInternalServerError)
 		return
 	}
-	doc.serve(w, r)
+	doc.Serve(w, r)
 }
 
 // dataViews reads the parameters, and returns a name for what they select.

@@ -3,12 +3,14 @@ package web
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"html/template"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/xmppgraph/xmppgraph/examples/internal/edition"
 	"github.com/xmppgraph/xmppgraph/graph"
 	"github.com/xmppgraph/xmppgraph/xep"
 )
@@ -56,8 +58,8 @@ type group struct {
 	Links []xep.Name
 }
 
-func (s *Server) renderPage(ed *edition, query string) (*document, error) {
-	snap := ed.snap
+func (s *Server) renderPage(ed *edition.Edition, query string) (*edition.Document, error) {
+	snap := ed.Snapshot()
 	v := view{Site: s.site, Contact: contact(s.site.Contact), Style: s.style, Counts: snap.Counts(), At: snap.At(), Query: query}
 	at := -1
 	if name, err := xep.ParseName(query); err == nil {
@@ -66,7 +68,7 @@ func (s *Server) renderPage(ed *edition, query string) (*document, error) {
 			v.Focus = newFocus(snap, i)
 		}
 	}
-	places, err := s.layout(ed)
+	places, err := ed.Layout(context.Background())
 	if err != nil {
 		return nil, err
 	}
@@ -76,7 +78,7 @@ func (s *Server) renderPage(ed *edition, query string) (*document, error) {
 	if err := s.page.Execute(&b, v); err != nil {
 		return nil, err
 	}
-	return newDocument("text/html; charset=utf-8", b.Bytes()), nil
+	return edition.NewDocument("text/html; charset=utf-8", b.Bytes()), nil
 }
 
 func newRow(d graph.Domain) row {

@@ -12,10 +12,8 @@ import (
 	"net/http"
 	"path"
 	"strings"
-	"sync"
 
-	"github.com/xmppgraph/xmppgraph/graph"
-	"github.com/xmppgraph/xmppgraph/graph/layout"
+	"github.com/xmppgraph/xmppgraph/examples/internal/edition"
 )
 
 //go:embed templates assets
@@ -34,29 +32,22 @@ type Site struct {
 	Demo bool
 }
 
-// Server serves one graph.
+// Server serves the editions of one graph.
 type Server struct {
-	graph *graph.Graph
+	press *edition.Press
 	site  Site
 	page  *template.Template
 	style string // the path of the style sheet, with a hash of its content
 	mux   *http.ServeMux
-
-	mu  sync.Mutex
-	now *edition
-
-	// drawing serialises layouts, each of which starts from the last.
-	drawing sync.Mutex
-	last    *layout.Layout
 }
 
-// New returns a server for g. It panics where its own embedded files are broken, which a test would see.
-func New(g *graph.Graph, site Site) *Server {
+// New returns a server for the editions of a press. It panics where its own embedded files are broken, which a test would see.
+func New(press *edition.Press, site Site) *Server {
 	if site.Title == "" {
 		site.Title = "The XMPP network"
 	}
 	s := &Server{
-		graph: g,
+		press: press,
 		site:  site,
 		page:  template.Must(template.New("page.html").Funcs(funcs).ParseFS(files, "templates/page.html")),
 		mux:   http.NewServeMux(),
@@ -90,11 +81,11 @@ func (s *Server) asset(name, contentType string) string {
 	}
 	sum := sha256.Sum256(body)
 	hashed := path.Join("/assets", hex.EncodeToString(sum[:6]), name)
-	doc := newDocument(contentType, body)
+	doc := edition.NewDocument(contentType, body)
 	serve := func(cache string) http.HandlerFunc {
 		return func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Cache-Control", cache)
-			doc.serve(w, r)
+			doc.Serve(w, r)
 		}
 	}
 	s.mux.HandleFunc("GET "+hashed, serve("public, max-age=31536000, immutable"))
@@ -103,9 +94,9 @@ func (s *Server) asset(name, contentType string) string {
 }
 
 func (s *Server) servePage(w http.ResponseWriter, r *http.Request) {
-	ed := s.edition()
+	ed := s.press.Current()
 	focus := strings.TrimSpace(r.URL.Query().Get("focus"))
-	doc, err := ed.document("page", focus == "", func() (*document, error) {
+	doc, err := ed.Document("page", focus == "", func() (*edition.Document, error) {
 		return s.renderPage(ed, focus)
 	})
 	if err != nil {
@@ -113,9 +104,9 @@ func (s *Server) servePage(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Cache-Control", "no-cache")
-	if ed.snap.Len() == 0 {
+	if ed.Snapshot().Len() == 0 {
 		// Right after the start there is nothing to see, and a moment later there is.
 		w.Header().Set("Refresh", "3")
 	}
-	doc.serve(w, r)
+	doc.Serve(w, r)
 }

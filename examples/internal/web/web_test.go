@@ -1,7 +1,6 @@
 package web
 
 import (
-	"compress/gzip"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -12,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/xmppgraph/xmppgraph/examples/internal/edition"
 	"github.com/xmppgraph/xmppgraph/graph"
 	"github.com/xmppgraph/xmppgraph/graph/layout"
 	"github.com/xmppgraph/xmppgraph/xep"
@@ -30,6 +30,13 @@ func network(now *time.Time) *graph.Graph {
 	g.Apply(graph.Report{Domain: xep.MustName("c.test"), Until: until, Unnamed: 1})
 	return g
 }
+
+// pressOf makes a new edition of every change.
+func pressOf(now *time.Time, g *graph.Graph) *edition.Press {
+	return edition.New(g, edition.Options{Pulse: -1, Now: func() time.Time { return *now }})
+}
+
+func press(now *time.Time) *edition.Press { return pressOf(now, network(now)) }
 
 func get(t *testing.T, h http.Handler, url string, header ...string) *http.Response {
 	t.Helper()
@@ -75,7 +82,7 @@ func TestData(t *testing.T) {
 		"focus on unnamed":  {"?focus=d.test", "", 0, 0},
 	}
 	now := noon
-	h := New(network(&now), Site{})
+	h := New(press(&now), Site{})
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
 			r := get(t, h, "/data.json"+tc.query)
@@ -108,14 +115,14 @@ func TestData(t *testing.T) {
 
 func TestDataOfNoDomain(t *testing.T) {
 	now := noon
-	r := get(t, New(network(&now), Site{}), "/data.json?focus=not%20a%20name")
+	r := get(t, New(press(&now), Site{}), "/data.json?focus=not%20a%20name")
 	require.Equal(t, http.StatusBadRequest, r.StatusCode)
 }
 
 // A name is gone with its verdict, from a document that was made before, too.
 func TestNamesLapse(t *testing.T) {
 	now := noon
-	h := New(network(&now), Site{})
+	h := New(press(&now), Site{})
 	require.Contains(t, body(t, get(t, h, "/data.json")), "b.test")
 	require.Contains(t, body(t, get(t, h, "/")), "b.test")
 	now = noon.Add(time.Hour)
@@ -127,7 +134,7 @@ func TestNamesLapse(t *testing.T) {
 func TestNotModified(t *testing.T) {
 	now := noon
 	g := network(&now)
-	h := New(g, Site{})
+	h := New(pressOf(&now, g), Site{})
 	for _, url := range []string{"/data.json", "/", "/assets/style.css"} {
 		for _, coding := range []string{"", "gzip"} {
 			first := get(t, h, url, "Accept-Encoding", coding)
@@ -144,37 +151,9 @@ func TestNotModified(t *testing.T) {
 	require.NotEqual(t, tag, get(t, h, "/data.json").Header.Get("ETag"))
 }
 
-func TestCompression(t *testing.T) {
-	now := noon
-	h := New(network(&now), Site{})
-	plain := get(t, h, "/")
-	require.Empty(t, plain.Header.Get("Content-Encoding"))
-	require.Equal(t, "Accept-Encoding", plain.Header.Get("Vary"))
-	want := body(t, plain)
-
-	packed := get(t, h, "/", "Accept-Encoding", "br, gzip;q=0.8")
-	require.Equal(t, "gzip", packed.Header.Get("Content-Encoding"))
-	require.NotEqual(t, plain.Header.Get("ETag"), packed.Header.Get("ETag"))
-	zr, err := gzip.NewReader(packed.Body)
-	require.NoError(t, err)
-	got, err := io.ReadAll(zr)
-	require.NoError(t, err)
-	require.Equal(t, want, string(got))
-}
-
-func TestAcceptsGzip(t *testing.T) {
-	tests := map[string]bool{
-		"": false, "gzip": true, "GZIP": true, "deflate, gzip;q=0.1": true, "gzip;q=0": false, "gzip; q=0.000": false,
-		"*": true, "*;q=0": false, "gzip;q=0, *": false, "br": false, "gzip;q=0.001": true,
-	}
-	for accept, want := range tests {
-		require.Equal(t, want, acceptsGzip(accept), accept)
-	}
-}
-
 func TestPage(t *testing.T) {
 	now := noon
-	h := New(network(&now), Site{Contact: "xmpp:ops@example.org"})
+	h := New(press(&now), Site{Contact: "xmpp:ops@example.org"})
 	page := body(t, get(t, h, "/"))
 	require.Contains(t, page, "<strong>3</strong> named domains")
 	require.Contains(t, page, "<strong>2</strong> links between them")
@@ -184,12 +163,12 @@ func TestPage(t *testing.T) {
 	require.NotContains(t, page, "Demonstration")
 	require.NotContains(t, page, "<script")
 
-	require.Contains(t, body(t, get(t, New(network(&now), Site{Demo: true}), "/")), "This network is invented")
+	require.Contains(t, body(t, get(t, New(press(&now), Site{Demo: true}), "/")), "This network is invented")
 }
 
 func TestFocus(t *testing.T) {
 	now := noon
-	h := New(network(&now), Site{})
+	h := New(press(&now), Site{})
 	page := body(t, get(t, h, "/?focus=A.test"))
 	require.Contains(t, page, `<h2 id="domain">a.test</h2>`)
 	require.Contains(t, page, "Linked, as both sides report")
@@ -203,7 +182,7 @@ func TestFocus(t *testing.T) {
 }
 
 func TestEmptyPageLooksAgain(t *testing.T) {
-	h := New(graph.New(graph.Options{}), Site{})
+	h := New(edition.New(graph.New(graph.Options{}), edition.Options{}), Site{})
 	r := get(t, h, "/")
 	require.NotEmpty(t, r.Header.Get("Refresh"))
 	require.Contains(t, body(t, r), "Nothing is known yet")
@@ -215,7 +194,7 @@ func TestHostileInput(t *testing.T) {
 	g := network(&now)
 	evil := `"><script>alert(1)</script>`
 	g.Apply(graph.Report{Domain: xep.MustName("xn--pple-43d.test"), Until: noon.Add(time.Hour), Software: evil, Version: "\u202e" + evil})
-	h := New(g, Site{Title: evil, Contact: "javascript:alert(1)"})
+	h := New(pressOf(&now, g), Site{Title: evil, Contact: "javascript:alert(1)"})
 	for _, url := range []string{"/", "/?focus=%22%3E%3Cscript%3Ealert(1)%3C/script%3E", "/?focus=xn--pple-43d.test"} {
 		page := body(t, get(t, h, url))
 		require.NotContains(t, page, "<script", url)
@@ -226,14 +205,14 @@ func TestHostileInput(t *testing.T) {
 
 func TestHeaders(t *testing.T) {
 	now := noon
-	h := New(network(&now), Site{})
+	h := New(press(&now), Site{})
 	for _, url := range []string{"/", "/data.json", "/nowhere", "/healthz", "/assets/icon.svg"} {
 		r := get(t, h, url)
 		require.Equal(t, csp, r.Header.Get("Content-Security-Policy"), url)
 		require.Equal(t, "nosniff", r.Header.Get("X-Content-Type-Options"), url)
 	}
 	require.Equal(t, http.StatusNotFound, get(t, h, "/nowhere").StatusCode)
-	style := New(network(&now), Site{}).style
+	style := New(press(&now), Site{}).style
 	require.Contains(t, get(t, h, style).Header.Get("Cache-Control"), "immutable")
 
 	w := httptest.NewRecorder()

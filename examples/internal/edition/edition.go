@@ -1,0 +1,108 @@
+package edition
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/xmppgraph/xmppgraph/graph"
+	"github.com/xmppgraph/xmppgraph/graph/layout"
+)
+
+// Edition is one snapshot with its layout and the documents that were made from it.
+// Its methods may be called from any number of goroutines.
+type Edition struct {
+	press        *Press
+	base, snap   *graph.Snapshot // as the graph has it, and without those who are excluded
+	taken, until time.Time
+
+	mu   sync.Mutex
+	docs map[string]*lazy // nil once there is a newer edition
+
+	places   sync.Once
+	placed   atomic.Pointer[layout.Layout]
+	placeErr error
+}
+
+// lazy is a document that the first who wants it makes, while others wait for it.
+type lazy struct {
+	once sync.Once
+	doc  *Document
+	err  error
+}
+
+// Snapshot returns the network that the edition shows. Nobody who is excluded is in it.
+func (e *Edition) Snapshot() *graph.Snapshot { return e.snap }
+
+// Version is that of the snapshot.
+func (e *Edition) Version() uint64 { return e.snap.Version() }
+
+// Layout returns where the domains of the edition are drawn.
+// It starts from the last layout, so that the picture does not jump from one edition to the next.
+//
+// Many may wait for the same layout, so that no visitor's departure ends it; ctx is for its values only.
+func (e *Edition) Layout(ctx context.Context) (*layout.Layout, error) {
+	e.places.Do(func() { e.placeErr = e.draw(context.WithoutCancel(ctx)) })
+	return e.placed.Load(), e.placeErr
+}
+
+func (e *Edition) draw(ctx context.Context) error {
+	p := e.press
+	p.drawing.Lock()
+	defer p.drawing.Unlock()
+	began := time.Now()
+	l, err := layout.Compute(ctx, e.snap, layout.Options{Previous: p.last, Budget: p.o.Budget})
+	if err != nil {
+		return err
+	}
+	p.took.Store(int64(time.Since(began)))
+	p.last = l
+	e.placed.Store(l)
+	return nil
+}
+
+// Placed returns the layout if there is one already, or nil: nobody has seen the places of an edition that was never laid out.
+func (e *Edition) Placed() *layout.Layout { return e.placed.Load() }
+
+// Document returns the document of that name, made at most once where keep is true.
+// What depends on a visitor's input should not be kept, since there is no end of that.
+func (e *Edition) Document(key string, keep bool, make func() (*Document, error)) (*Document, error) {
+	l := e.slot(key, keep)
+	if l == nil {
+		return make()
+	}
+	l.once.Do(func() { l.doc, l.err = make() })
+	return l.doc, l.err
+}
+
+// slot returns where a document is kept, nil for nowhere.
+func (e *Edition) slot(key string, keep bool) *lazy {
+	if !keep {
+		return nil
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.docs == nil {
+		return nil
+	}
+	l, ok := e.docs[key]
+	if !ok {
+		l = new(lazy)
+		e.docs[key] = l
+	}
+	return l
+}
+
+// forget drops the documents once there is a newer edition, which leaves what versions are compared by.
+func (e *Edition) forget() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.docs = nil
+}
+
+// size is what the edition takes in memory, in domains and links.
+func (e *Edition) size() int {
+	c := e.snap.Counts()
+	return c.Domains + c.Links + c.Lapsed
+}
