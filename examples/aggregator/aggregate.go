@@ -46,7 +46,7 @@ func aggregate(ctx context.Context, c *config, log *slog.Logger, stdout io.Write
 		return err
 	}
 	g := graph.New(graph.Options{MaxAge: max(graph.DefaultMaxAge, 5*c.interval)})
-	srv := newServer(web.New(edition.New(g, edition.Options{}), site(c)), log)
+	srv := newServer(web.New(edition.New(g, edition.Options{}), web.Options{Site: site(c)}), log)
 
 	var parts sync.WaitGroup
 	defer parts.Wait()

@@ -1,112 +1,84 @@
-// Package web serves a network graph to browsers: a page that needs no script, and the data behind it.
+// Package web serves a network graph to people: the map, and the same content as pages that need no script.
 //
-// Everything it shows comes from a snapshot of the graph, which holds no name without a live verdict.
+// Everything it shows comes from an edition of the graph, which holds no name without a live verdict.
 package web
 
 import (
-	"crypto/sha256"
 	"embed"
-	"encoding/hex"
 	"html/template"
-	"io/fs"
 	"net/http"
-	"path"
 	"strings"
+	"sync"
 
 	"github.com/xmppgraph/xmppgraph/examples/internal/edition"
+	"github.com/xmppgraph/xmppgraph/examples/internal/store"
+	"github.com/xmppgraph/xmppgraph/xep"
 )
 
 //go:embed templates assets
 var files embed.FS
 
-// csp allows what the page has: its own style sheet and icon, a form that leads back to it, and nothing else.
-const csp = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'self'"
-
-// Site is what the operator says about the site. The zero value works.
-type Site struct {
-	// Title is the name of the site, "The XMPP network" by default.
-	Title string
-	// Contact is a mailto:, xmpp: or https: URI of the operator, empty for none.
-	Contact string
-	// Demo marks the network as invented.
-	Demo bool
+// Options configure a [Server]. The zero value works.
+type Options struct {
+	// Site is what the operator says about the site.
+	Site Site
+	// History is the past, nil where nobody keeps it.
+	History store.Public
+	// Reason says in a sentence why a domain that is shown may be named.
+	// Nil, and an empty answer, stand for the rule of XEP-0485: the domain advertises the feature itself.
+	Reason func(xep.Name) string
 }
 
 // Server serves the editions of one graph.
 type Server struct {
-	press *edition.Press
-	site  Site
-	page  *template.Template
-	style string // the path of the style sheet, with a hash of its content
-	mux   *http.ServeMux
+	press  *edition.Press
+	o      Options
+	site   Site
+	pages  map[string]*template.Template
+	hashed map[string]string // the path of an asset, with a hash of its content, by its name
+	mux    *http.ServeMux
+
+	carding sync.Mutex // held while a card is drawn
 }
 
 // New returns a server for the editions of a press. It panics where its own embedded files are broken, which a test would see.
-func New(press *edition.Press, site Site) *Server {
-	if site.Title == "" {
-		site.Title = "The XMPP network"
-	}
-	s := &Server{
-		press: press,
-		site:  site,
-		page:  template.Must(template.New("page.html").Funcs(funcs).ParseFS(files, "templates/page.html")),
-		mux:   http.NewServeMux(),
-	}
-	s.style = s.asset("style.css", "text/css; charset=utf-8")
-	s.asset("icon.svg", "image/svg+xml")
-	s.mux.HandleFunc("GET /{$}", s.servePage)
-	s.mux.HandleFunc("GET /data.json", s.serveData)
-	s.mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-		_, _ = w.Write([]byte("ok\n"))
-	})
+func New(press *edition.Press, o Options) *Server {
+	s := &Server{press: press, o: o, site: o.Site.complete(), mux: http.NewServeMux()}
+	s.serveAssets()
+	s.pages = s.parsePages()
+	s.routes()
 	return s
+}
+
+func (s *Server) routes() {
+	for pattern, h := range map[string]http.HandlerFunc{
+		"GET /{$}":                   s.serveMap,
+		"GET /domains":               s.serveDomains,
+		"GET /domains/{name}":        s.serveDomain,
+		"GET /about":                 s.words("about", "About", "What this site shows, what it does not, and how to leave it."),
+		"GET /embed":                 s.serveEmbed,
+		"GET /picture.svg":           s.servePicture,
+		"GET /og.png":                s.serveCard,
+		"GET /domains/{name}/og.png": s.serveDomainCard,
+		"GET /badge/{file}":          s.serveBadge,
+		"GET /robots.txt":            s.serveRobots,
+		"GET /sitemap.xml":           s.serveSitemap,
+		"GET /favicon.ico":           s.serveFavicon,
+		"GET /data.json":             s.serveData,
+		"GET /healthz":               serveHealth,
+		"GET /":                      s.serveNotFound,
+	} {
+		s.mux.HandleFunc(pattern, h)
+	}
 }
 
 // ServeHTTP implements http.Handler.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	h := w.Header()
-	h.Set("Content-Security-Policy", csp)
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Referrer-Policy", "no-referrer")
-	h.Set("Cross-Origin-Opener-Policy", "same-origin")
+	secure(w.Header(), strings.HasPrefix(r.URL.Path, "/embed"))
 	s.mux.ServeHTTP(w, r)
 }
 
-// asset serves an embedded file under its plain name, and for good under a path that changes with its content.
-func (s *Server) asset(name, contentType string) string {
-	body, err := fs.ReadFile(files, "assets/"+name)
-	if err != nil {
-		panic(err)
-	}
-	sum := sha256.Sum256(body)
-	hashed := path.Join("/assets", hex.EncodeToString(sum[:6]), name)
-	doc := edition.NewDocument(contentType, body)
-	serve := func(cache string) http.HandlerFunc {
-		return func(w http.ResponseWriter, r *http.Request) {
-			w.Header().Set("Cache-Control", cache)
-			doc.Serve(w, r)
-		}
-	}
-	s.mux.HandleFunc("GET "+hashed, serve("public, max-age=31536000, immutable"))
-	s.mux.HandleFunc("GET /assets/"+name, serve("public, max-age=3600"))
-	return hashed
-}
-
-func (s *Server) servePage(w http.ResponseWriter, r *http.Request) {
-	ed := s.press.Current()
-	focus := strings.TrimSpace(r.URL.Query().Get("focus"))
-	doc, err := ed.Document("page", focus == "", func() (*edition.Document, error) {
-		return s.renderPage(ed, focus)
-	})
-	if err != nil {
-		http.Error(w, "the page could not be drawn", http.StatusInternalServerError)
-		return
-	}
-	w.Header().Set("Cache-Control", "no-cache")
-	if ed.Snapshot().Len() == 0 {
-		// Right after the start there is nothing to see, and a moment later there is.
-		w.Header().Set("Refresh", "3")
-	}
-	doc.Serve(w, r)
+func serveHealth(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	_, _ = w.Write([]byte("ok\n"))
 }
