@@ -18,6 +18,7 @@ import (
 
 	"github.com/xmppgraph/xmppgraph/connect"
 	"github.com/xmppgraph/xmppgraph/crawl"
+	"github.com/xmppgraph/xmppgraph/examples/internal/api"
 	"github.com/xmppgraph/xmppgraph/examples/internal/cli"
 	"github.com/xmppgraph/xmppgraph/examples/internal/edition"
 	"github.com/xmppgraph/xmppgraph/examples/internal/store"
@@ -25,9 +26,6 @@ import (
 	"github.com/xmppgraph/xmppgraph/graph"
 	"github.com/xmppgraph/xmppgraph/optin"
 )
-
-// goodbye is how long open requests may take once the program is asked to end.
-const goodbye = 5 * time.Second
 
 // aggregate crawls and serves until ctx ends or something essential fails.
 func aggregate(ctx context.Context, c *config, log *slog.Logger, stdout io.Writer, line *progress) (err error) {
@@ -46,7 +44,11 @@ func aggregate(ctx context.Context, c *config, log *slog.Logger, stdout io.Write
 		return err
 	}
 	g := graph.New(graph.Options{MaxAge: max(graph.DefaultMaxAge, 5*c.interval)})
-	srv := newServer(web.New(edition.New(g, edition.Options{}), web.Options{Site: site(c)}), log)
+	press := edition.New(g, edition.Options{})
+	interfaces := newPrograms(press, api.Options{History: past(db)})
+	defer interfaces.Close()
+	srv := newServer(interfaces.with(web.New(press, web.Options{Site: site(c)})), log)
+	srv.RegisterOnShutdown(interfaces.Close)
 
 	var parts sync.WaitGroup
 	defer parts.Wait()
@@ -75,7 +77,7 @@ func aggregate(ctx context.Context, c *config, log *slog.Logger, stdout io.Write
 		return err
 	}
 	defer done()
-	if err := crawlInto(ctx, c, crawler, s, g, log, line); err != nil {
+	if err := crawlInto(ctx, c, crawler, s, g, interfaces, log, line); err != nil {
 		return err
 	}
 	return ended(ctx)
@@ -87,37 +89,6 @@ func ended(ctx context.Context) error {
 		return err
 	}
 	return nil
-}
-
-// address is what a browser can open: the host as the operator wrote it, with the port that was in the end listened on.
-func address(listen string, l net.Listener) string {
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	host, _, err2 := net.SplitHostPort(listen)
-	if err != nil || err2 != nil || host == "" {
-		return l.Addr().String()
-	}
-	return net.JoinHostPort(host, port)
-}
-
-// newServer bounds what a client can hold on to.
-func newServer(h http.Handler, log *slog.Logger) *http.Server {
-	return &http.Server{
-		Handler:           h,
-		ReadHeaderTimeout: 5 * time.Second,
-		ReadTimeout:       10 * time.Second,
-		WriteTimeout:      30 * time.Second,
-		IdleTimeout:       time.Minute,
-		MaxHeaderBytes:    16 << 10,
-		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
-	}
-}
-
-func shutdown(srv *http.Server) {
-	ctx, cancel := context.WithTimeout(context.Background(), goodbye)
-	defer cancel()
-	if err := srv.Shutdown(ctx); err != nil {
-		_ = srv.Close()
-	}
 }
 
 // session connects as the operator wants.
@@ -189,7 +160,7 @@ func newCrawler(c *config) *crawl.Crawler {
 }
 
 // crawlInto crawls into the graph until ctx ends.
-func crawlInto(ctx context.Context, c *config, crawler *crawl.Crawler, s crawl.Session, g *graph.Graph, log *slog.Logger, line *progress) error {
+func crawlInto(ctx context.Context, c *config, crawler *crawl.Crawler, s crawl.Session, g *graph.Graph, told *programs, log *slog.Logger, line *progress) error {
 	crawler.Session, crawler.Seeds, crawler.Spacing = s, c.seeds, c.spacing
 	if c.spacing == 0 {
 		crawler.Spacing = -1
@@ -200,6 +171,7 @@ func crawlInto(ctx context.Context, c *config, crawler *crawl.Crawler, s crawl.S
 	if c.rate == 0 {
 		crawler.Rate = -1
 	}
+	told.crawler.Store(crawler)
 	tell := newTeller(log, crawler, g, line != nil)
 	var drawing sync.WaitGroup
 	drawn, cancel := context.WithCancel(ctx)
@@ -210,6 +182,7 @@ func crawlInto(ctx context.Context, c *config, crawler *crawl.Crawler, s crawl.S
 	})
 	for ev := range crawler.Run(ctx) {
 		ev.Apply(g)
+		told.visits.Note(ev)
 		tell.event(ev)
 	}
 	return crawler.Err()

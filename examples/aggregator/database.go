@@ -28,6 +28,14 @@ func openDatabase(ctx context.Context, place string) (store.Store, error) {
 	return sqlite.Open(ctx, place, sqlite.Options{})
 }
 
+// past is what anybody may see of a database, nil where there is none.
+func past(db store.Store) store.Public {
+	if db == nil {
+		return nil
+	}
+	return db
+}
+
 // historian is the part of a database that keeps history.
 type historian interface {
 	Observe(ctx context.Context, s *graph.Snapshot) error

@@ -2,6 +2,7 @@ package edition
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -16,9 +17,11 @@ type Edition struct {
 	press        *Press
 	base, snap   *graph.Snapshot // as the graph has it, and without those who are excluded
 	taken, until time.Time
+	past         bool // whether it is of another time than the present
 
-	mu   sync.Mutex
-	docs map[string]*lazy // nil once there is a newer edition
+	mu     sync.Mutex
+	docs   map[string]*lazy // nil once there is a newer edition
+	values map[string]*value
 
 	places   sync.Once
 	placed   atomic.Pointer[layout.Layout]
@@ -30,6 +33,12 @@ type lazy struct {
 	once sync.Once
 	doc  *Document
 	err  error
+}
+
+// value is the same for anything else that is computed from an edition.
+type value struct {
+	once sync.Once
+	v    any
 }
 
 // Snapshot returns the network that the edition shows. Nobody who is excluded is in it.
@@ -51,15 +60,34 @@ func (e *Edition) draw(ctx context.Context) error {
 	p := e.press
 	p.drawing.Lock()
 	defer p.drawing.Unlock()
+	if sameShape(p.drawn, e.snap) {
+		e.placed.Store(p.last)
+		return nil
+	}
 	began := time.Now()
 	l, err := layout.Compute(ctx, e.snap, layout.Options{Previous: p.last, Budget: p.o.Budget})
 	if err != nil {
 		return err
 	}
-	p.took.Store(int64(time.Since(began)))
-	p.last = l
 	e.placed.Store(l)
+	if !e.past {
+		p.took.Store(int64(time.Since(began)))
+		p.last, p.drawn = l, e.snap
+	}
 	return nil
+}
+
+// sameShape reports whether two snapshots look alike, so that a layout which goes on from the other would only wander.
+func sameShape(a, b *graph.Snapshot) bool {
+	if a == nil || a.Len() != b.Len() {
+		return false
+	}
+	for i := range a.Len() {
+		if a.NameAt(i) != b.NameAt(i) || a.UnnamedAt(i) != b.UnnamedAt(i) || !slices.Equal(a.Neighbors(i), b.Neighbors(i)) {
+			return false
+		}
+	}
+	return true
 }
 
 // Placed returns the layout if there is one already, or nil: nobody has seen the places of an edition that was never laid out.
@@ -94,11 +122,27 @@ func (e *Edition) slot(key string, keep bool) *lazy {
 	return l
 }
 
+// Value returns what was computed under that name, once. The number of names must be bounded.
+func (e *Edition) Value(key string, compute func() any) any {
+	e.mu.Lock()
+	if e.values == nil {
+		e.values = make(map[string]*value)
+	}
+	v, ok := e.values[key]
+	if !ok {
+		v = new(value)
+		e.values[key] = v
+	}
+	e.mu.Unlock()
+	v.once.Do(func() { v.v = compute() })
+	return v.v
+}
+
 // forget drops the documents once there is a newer edition, which leaves what versions are compared by.
 func (e *Edition) forget() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.docs = nil
+	e.docs, e.values = nil, nil
 }
 
 // size is what the edition takes in memory, in domains and links.

@@ -16,7 +16,7 @@ const (
 	// DefaultPulse is the shortest time between two editions.
 	DefaultPulse = time.Second
 	// DefaultKeep is how many editions are remembered.
-	DefaultKeep = 64
+	DefaultKeep = 256
 	// DefaultBudget is the time that one layout may take: a page that is late is worse than one that is a little less tidy.
 	DefaultBudget = 500 * time.Millisecond
 )
@@ -60,7 +60,8 @@ type Press struct {
 	// drawing serialises layouts, each of which starts from the last.
 	drawing sync.Mutex
 	last    *layout.Layout
-	took    atomic.Int64 // how long the last layout took
+	drawn   *graph.Snapshot // what that is of
+	took    atomic.Int64    // how long the last layout took
 }
 
 // New returns a press for g.
@@ -170,6 +171,11 @@ func (p *Press) Refresh() {
 		p.graph.Forget(n)
 	}
 	p.stale.Store(true)
+}
+
+// Past returns an edition of another time's snapshot, laid out from the present one. It is not remembered.
+func (p *Press) Past(s *graph.Snapshot) *Edition {
+	return &Edition{press: p, base: s, snap: s.View(p.hidden(s)...), past: true, docs: make(map[string]*lazy)}
 }
 
 // Version returns the edition of a version, if it is remembered.

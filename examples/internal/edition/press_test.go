@@ -140,6 +140,51 @@ func TestLayoutGoesOnFromTheLast(t *testing.T) {
 	}
 }
 
+func TestNothingMovesWhereOnlyTimesChange(t *testing.T) {
+	w := newWorld(t)
+	w.report("a.test", "b.test", "c.test")
+	p := w.press(Options{Pulse: -1})
+	first := p.Current()
+	before, err := first.Layout(t.Context())
+	require.NoError(t, err)
+	w.now = w.now.Add(time.Minute)
+	w.report("a.test", "b.test", "c.test")
+	require.NotSame(t, first, p.Current())
+	after, err := p.Current().Layout(t.Context())
+	require.NoError(t, err)
+	require.Same(t, before, after)
+}
+
+func TestPast(t *testing.T) {
+	w := newWorld(t)
+	w.report("a.test", "b.test", "secret.test")
+	then := w.g.Snapshot()
+	w.report("a.test")
+	p := w.press(Options{Exclude: func(n xep.Name) bool { return n == xep.MustName("secret.test") }})
+	now, err := p.Current().Layout(t.Context())
+	require.NoError(t, err)
+
+	past := p.Past(then)
+	require.Equal(t, []string{"a.test", "b.test"}, names(past))
+	l, err := past.Layout(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, 2, l.Len())
+	_, ok := p.Version(past.Version())
+	require.False(t, ok)
+	again, err := p.Current().Layout(t.Context())
+	require.NoError(t, err)
+	require.Same(t, now, again)
+	require.Same(t, now, p.last, "the present goes on from itself")
+}
+
+func TestValuesAreComputedOnce(t *testing.T) {
+	p := newWorld(t).press(Options{})
+	n := 0
+	for range 3 {
+		require.Equal(t, 1, p.Current().Value("x", func() any { n++; return n }))
+	}
+}
+
 func TestDocumentsAreMadeOnce(t *testing.T) {
 	w := newWorld(t)
 	p := w.press(Options{Pulse: -1})

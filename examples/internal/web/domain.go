@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/xmppgraph/xmppgraph/examples/internal/edition"
@@ -165,7 +164,7 @@ func saying(c graph.Claim) string {
 	case c.Directions == 0:
 		return "reported"
 	}
-	return strings.ReplaceAll(c.Directions.String(), ",", ", ")
+	return c.Directions.String()
 }
 
 // addHistory adds when the domain was seen.

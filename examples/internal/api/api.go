@@ -1,0 +1,142 @@
+package api
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/xmppgraph/xmppgraph/crawl"
+	"github.com/xmppgraph/xmppgraph/examples/internal/edition"
+	"github.com/xmppgraph/xmppgraph/examples/internal/metrics"
+	"github.com/xmppgraph/xmppgraph/examples/internal/store"
+	"github.com/xmppgraph/xmppgraph/pubsub"
+	"github.com/xmppgraph/xmppgraph/xep"
+)
+
+// Visit reads one domain and tells of every step when it ends.
+// It is what somebody who submits a domain waits for. It must respect the pace of whoever else asks the same host.
+type Visit func(ctx context.Context, name xep.Name, onStep func(pubsub.Step)) (*crawl.Result, error)
+
+// Options configure a [Server]. The zero value works, without what it lacks.
+type Options struct {
+	// History is what was observed in the past, nil for nothing.
+	History store.Public
+	// Visit reads a domain that somebody submits, nil where nothing can be submitted.
+	Visit Visit
+	// Exclude tells which domains are never contacted, nil means none.
+	Exclude func(xep.Name) bool
+	// Visits are the last visits of domains, nil for none.
+	Visits *Visits
+	// Crawl returns the numbers of the crawl, and false where this process does not crawl. Nil means that it doesn't.
+	Crawl func() (crawl.Stats, bool)
+	// Ready returns why the process should get no requests yet, nil if it should. It is asked after the graph, which must not be empty.
+	Ready func() error
+	// Metrics returns further metrics, nil for none.
+	Metrics func() []metrics.Family
+	// Client returns the address that a request comes from, nil means the other end of the connection.
+	Client func(*http.Request) netip.Addr
+	// Now is the clock, nil means time.Now.
+	Now func() time.Time
+	// Limits bound what one client, and all together, may ask for.
+	Limits Limits
+}
+
+// Limits bound what clients may ask for. Zero means the default, and below zero none.
+type Limits struct {
+	// Submissions is how many domains one address may submit at once, 5 by default; one more is allowed after each SubmitEvery, 30 seconds by default.
+	Submissions int
+	SubmitEvery time.Duration
+	// Exports is how many heavy documents one address may fetch at once, 20 by default; one more is allowed after each ExportEvery, 2 seconds by default.
+	Exports     int
+	ExportEvery time.Duration
+	// Streams is how many event streams there may be, 4096 by default, and StreamsEach how many to one address, 16 by default.
+	Streams, StreamsEach int
+	// Visiting is how many submitted domains are visited at a time, 8 by default.
+	Visiting int
+	// VisitTime bounds a visit, one minute by default.
+	VisitTime time.Duration
+}
+
+// Server answers requests of programs. Its methods may be called from any number of goroutines.
+type Server struct {
+	press *edition.Press
+	o     Options
+	mux   *http.ServeMux
+	used  []route
+
+	submitters, exporters *limiter
+	events                *hub
+	inquiries             *inquiries
+	moments               moments
+
+	life     context.Context
+	close    context.CancelFunc
+	running  sync.WaitGroup
+	rejected atomic.Uint64
+}
+
+// New returns a server for the editions of a press. Close it to end what it has started.
+func New(press *edition.Press, o Options) *Server {
+	o.fill()
+	s := &Server{press: press, o: o, mux: http.NewServeMux()}
+	s.life, s.close = context.WithCancel(context.Background())
+	s.submitters = newLimiter(o.Limits.Submissions, o.Limits.SubmitEvery, o.Now)
+	s.exporters = newLimiter(o.Limits.Exports, o.Limits.ExportEvery, o.Now)
+	s.events = newHub(s)
+	s.inquiries = newInquiries(s)
+	s.routes()
+	return s
+}
+
+func (o *Options) fill() {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Client == nil {
+		o.Client = remote
+	}
+	if o.Exclude == nil {
+		o.Exclude = func(xep.Name) bool { return false }
+	}
+	l := &o.Limits
+	orDefault(&l.Submissions, 5)
+	orDefault(&l.SubmitEvery, 30*time.Second)
+	orDefault(&l.Exports, 20)
+	orDefault(&l.ExportEvery, 2*time.Second)
+	orDefault(&l.Streams, 4096)
+	orDefault(&l.StreamsEach, 16)
+	orDefault(&l.Visiting, 8)
+	orDefault(&l.VisitTime, time.Minute)
+}
+
+func orDefault[T int | time.Duration](v *T, d T) {
+	if *v == 0 {
+		*v = d
+	}
+}
+
+// remote is the other end of a connection.
+func remote(r *http.Request) netip.Addr {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return netip.Addr{}
+	}
+	a, _ := netip.ParseAddr(host)
+	return a
+}
+
+// Close ends all event streams and visits, and waits for what was started for them.
+// An http.Server does not end streams by itself: have it call Close when it shuts down.
+func (s *Server) Close() {
+	s.close()
+	s.running.Wait()
+}
+
+// ServeHTTP implements http.Handler.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s.mux.ServeHTTP(w, r)
+}

@@ -1,0 +1,68 @@
+package api
+
+import (
+	"net/http"
+	"time"
+)
+
+// serveEvents sends what changes, until the client goes or does not keep up.
+func (s *Server) serveEvents(w http.ResponseWriter, r *http.Request) {
+	if r.Method == http.MethodHead {
+		streamHeader(w.Header())
+		return
+	}
+	c, first, err := s.events.join(address(s.o.Client(r)), r.Header.Get("Last-Event-ID"))
+	if err != nil {
+		s.rejected.Add(1)
+		fail(w, r, err)
+		return
+	}
+	defer s.events.leave(c)
+	st := newStream(w)
+	for _, m := range first {
+		if st.send(m) != nil {
+			return
+		}
+	}
+	for {
+		select {
+		case m, ok := <-c.in:
+			if !ok || st.send(m) != nil {
+				return
+			}
+		case <-r.Context().Done():
+			return
+		}
+	}
+}
+
+func streamHeader(h http.Header) {
+	h.Set("Content-Type", "text/event-stream")
+	h.Set("Cache-Control", "no-store")
+	// Some reverse proxies would collect what is sent before they hand it on.
+	h.Set("X-Accel-Buffering", "no")
+}
+
+// stream is an event stream to one client.
+type stream struct {
+	w  http.ResponseWriter
+	rc *http.ResponseController
+}
+
+// newStream begins an answer that has no end of its own, so that the server's limits for whole requests don't apply.
+func newStream(w http.ResponseWriter) *stream {
+	st := &stream{w, http.NewResponseController(w)}
+	streamHeader(w.Header())
+	// Not every ResponseWriter has deadlines, and one that has none needs none lifted.
+	_ = st.rc.SetReadDeadline(time.Time{})
+	return st
+}
+
+// send writes a message, within the time that one write may take.
+func (st *stream) send(m message) error {
+	_ = st.rc.SetWriteDeadline(time.Now().Add(writeTime))
+	if _, err := st.w.Write(m); err != nil {
+		return err
+	}
+	return st.rc.Flush()
+}

@@ -1,0 +1,197 @@
+package api
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"sync"
+	"time"
+
+	"golang.org/x/net/publicsuffix"
+
+	"github.com/xmppgraph/xmppgraph/crawl"
+	"github.com/xmppgraph/xmppgraph/examples/internal/remedy"
+	"github.com/xmppgraph/xmppgraph/pubsub"
+	"github.com/xmppgraph/xmppgraph/xep"
+)
+
+const (
+	// inquiryLife is how long the answer about a domain stands, so that nobody can have the same domain asked again and again.
+	inquiryLife = time.Minute
+	// maxInquiries bounds the answers that stand.
+	maxInquiries = 4096
+	// Each site may be asked siteBurst times at once about any of its subdomains, and once more each siteEvery.
+	siteBurst = 5
+	siteEvery = 30 * time.Second
+)
+
+// inquiries are the domains that were submitted last. All who submit the same one share a visit.
+type inquiries struct {
+	s     *Server
+	sites *limiter
+
+	mu       sync.Mutex
+	all      map[xep.Name]*inquiry
+	visiting int
+}
+
+func newInquiries(s *Server) *inquiries {
+	return &inquiries{s: s, sites: newLimiter(siteBurst, siteEvery, s.o.Now), all: make(map[xep.Name]*inquiry)}
+}
+
+// inquiry is a visit of a submitted domain, with what it has found out so far.
+type inquiry struct {
+	domain xep.Name
+	began  time.Time
+
+	mu      sync.Mutex
+	changed chan struct{} // closed at the next change
+	steps   []step
+	result  *answer // nil until the visit has ended
+}
+
+// answer is what a submission leads to.
+type answer struct {
+	Domain  string `json:"domain"`
+	Outcome string `json:"outcome"`
+	Named   bool   `json:"named"`
+	Text    string `json:"text"`
+	At      stamp  `json:"at"`
+	Steps   []step `json:"steps,omitempty"`
+}
+
+// refused is the outcome for a domain that is not visited, for whatever reason.
+const refused = "refused"
+
+// refusal says nothing about the reason, as the exclusion of a domain is nobody's business.
+func (q *inquiries) refusal(name xep.Name) *inquiry {
+	return &inquiry{domain: name, changed: make(chan struct{}), result: &answer{
+		Domain: name.String(), Outcome: refused, Text: name.Unicode() + " is not visited at present.", At: stamp(q.s.o.Now()),
+	}}
+}
+
+var busy = problem{Status: http.StatusServiceUnavailable, Detail: "too many domains are being visited at the moment", retry: 10 * time.Second}
+
+// ask returns the visit of a domain, and begins one if there was none lately.
+func (q *inquiries) ask(name xep.Name) (*inquiry, error) {
+	if q.s.o.Exclude(name) || name.IsIP() || !name.Addressable() {
+		return q.refusal(name), nil
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	now := q.s.o.Now()
+	q.tidy(now)
+	if one, ok := q.all[name]; ok {
+		return one, nil
+	}
+	l := q.s.o.Limits
+	if q.s.life.Err() != nil || l.Visiting >= 0 && q.visiting >= l.Visiting || len(q.all) >= maxInquiries {
+		return nil, busy
+	}
+	if q.sites.take(site(name)) > 0 {
+		return q.refusal(name), nil
+	}
+	one := &inquiry{domain: name, began: now, changed: make(chan struct{})}
+	q.all[name] = one
+	q.visiting++
+	q.s.running.Go(func() { q.visit(one) })
+	return one, nil
+}
+
+// tidy forgets answers that no longer stand.
+func (q *inquiries) tidy(now time.Time) {
+	for name, one := range q.all {
+		if _, result, _ := one.state(0); result != nil && now.Sub(one.began) >= inquiryLife {
+			delete(q.all, name)
+		}
+	}
+}
+
+// site is what one owner has, as far as the list of public suffixes knows.
+func site(name xep.Name) string {
+	if s, err := publicsuffix.EffectiveTLDPlusOne(name.String()); err == nil {
+		return s
+	}
+	return name.String()
+}
+
+func (q *inquiries) visit(one *inquiry) {
+	ctx, cancel := context.WithTimeout(q.s.life, q.s.o.Limits.VisitTime)
+	defer cancel()
+	where := remedy.Where{Domain: one.domain}
+	r, err := q.s.o.Visit(ctx, one.domain, func(s pubsub.Step) { one.add(newStep(s, where)) })
+	now := q.s.o.Now()
+	if err != nil || r == nil {
+		one.end(q.refusal(one.domain).result, nil)
+	} else {
+		v := newVisited(r)
+		one.end(newAnswer(one.domain, r, now), v.steps)
+		q.s.o.Visits.note(one.domain, v)
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.visiting--
+}
+
+func newAnswer(name xep.Name, r *crawl.Result, now time.Time) *answer {
+	return &answer{
+		Domain: name.String(), Outcome: r.Outcome.String(), Named: r.Verdict.Named(now), Text: sentence(name, r), At: stamp(now),
+	}
+}
+
+// sentence says in one line what came of a visit.
+func sentence(name xep.Name, r *crawl.Result) string {
+	who := name.Unicode()
+	switch r.Outcome {
+	case crawl.OutcomeUnnamed:
+		return who + " answers and does not opt in, so it is not shown by name."
+	case crawl.OutcomeSilent:
+		return who + " opts in, but its report can't be read."
+	case crawl.OutcomeReport:
+		n := 0
+		if r.Report != nil {
+			n = len(r.Report.Peers) + r.Report.Unnamed
+		}
+		if n == 1 {
+			return who + " opts in and reports one other domain."
+		}
+		return fmt.Sprintf("%s opts in and reports %d other domains.", who, n)
+	case crawl.OutcomeSubscribed:
+		return who + " opts in, and its report is read as soon as it is published."
+	default:
+		return who + " gives no answer."
+	}
+}
+
+// add tells of one more step.
+func (i *inquiry) add(s step) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.result == nil {
+		i.steps = append(i.steps, s)
+		i.wake()
+	}
+}
+
+// end tells the result. Steps that are nil leave those that were told.
+func (i *inquiry) end(a *answer, steps []step) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if len(steps) >= len(i.steps) {
+		i.steps = steps
+	}
+	i.result = a
+	i.wake()
+}
+
+func (i *inquiry) wake() {
+	close(i.changed)
+	i.changed = make(chan struct{})
+}
+
+// state returns the steps from one on, the result if there is one, and what tells of the next change.
+func (i *inquiry) state(from int) ([]step, *answer, <-chan struct{}) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.steps[min(from, len(i.steps)):], i.result, i.changed
+}

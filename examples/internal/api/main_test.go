@@ -1,0 +1,9 @@
+package api
+
+import (
+	"testing"
+
+	"github.com/xmppgraph/xmppgraph/internal/leak"
+)
+
+func TestMain(m *testing.M) { leak.Main(m) }
