@@ -110,7 +110,6 @@ var (
 	errNoContact = errors.New("crawl: a crawler must have a contact, so that those it asks can answer")
 	errNoSession = errors.New("crawl: a crawler needs a session")
 	errFull      = errors.New("crawl: too many domains are known already")
-	errExcluded  = errors.New("crawl: the domain is excluded")
 )
 
 // Run crawls until ctx ends or the loop over its events breaks, and then waits for the visits in flight.
@@ -246,6 +245,8 @@ func (c *Crawler) newRun() (*run, error) {
 		wake:        make(chan struct{}, 1),
 		ready:       make(chan struct{}, 1),
 		save:        make(chan struct{}, 1),
+		urgent:      make(chan *entry, looksWaiting),
+		over:        make(chan struct{}),
 		visits:      make(map[Outcome]uint64),
 		failures:    make(map[Failure]uint64),
 		quarantined: make(map[Reason]uint64),

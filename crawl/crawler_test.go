@@ -307,7 +307,7 @@ func TestSubmit(t *testing.T) {
 		require.NoError(t, c.Submit("a.test"))
 		time.Sleep(time.Minute)
 		require.Greater(t, len(n.questions("a.test")), before)
-		require.ErrorIs(t, c.Submit("excluded.test"), errExcluded)
+		require.ErrorIs(t, c.Submit("excluded.test"), ErrExcluded)
 		require.Error(t, c.Submit("no name"))
 		require.Error(t, c.Submit("_unaddressable.test"))
 		require.Equal(t, 3, c.Stats().Known)

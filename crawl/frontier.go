@@ -51,6 +51,8 @@ type entry struct {
 	hash     [sha256.Size]byte
 	// dirty tells that the store does not know the latest.
 	dirty bool
+	// watch is for those who wait for the entry's visit, nil where nobody does.
+	watch *watch
 }
 
 func (e *entry) stands() bool { return !e.reported.IsZero() }
@@ -134,15 +136,27 @@ func (f *frontier) promote(now time.Time) {
 // Without one it returns how long to wait for the next, or a negative duration where nothing is queued.
 func (f *frontier) take(now time.Time) (*entry, time.Duration) {
 	f.promote(now)
-	if e := f.ready.pop(); e != nil {
-		e.place = placeFlight
-		f.inFlight++
-		return e, 0
+	for e := f.ready.pop(); e != nil; e = f.ready.pop() {
+		if e.place == placeReady {
+			e.place = placeFlight
+			f.inFlight++
+			return e, 0
+		}
 	}
 	if len(f.queue) == 0 {
 		return nil, -1
 	}
 	return nil, f.queue[0].due.Sub(now)
+}
+
+// seize takes an entry that is not in flight, due or not.
+// One that was ready keeps its place there, which means nothing any more.
+func (f *frontier) seize(e *entry) {
+	if e.place == placeQueued {
+		heap.Remove(&f.queue, e.heap)
+	}
+	e.place = placeFlight
+	f.inFlight++
 }
 
 // put returns an entry after its visit, due after roughly d.

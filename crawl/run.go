@@ -37,11 +37,15 @@ type run struct {
 	ready chan struct{}
 	// save tells the saver that there is something to save at once.
 	save chan struct{}
+	// urgent are entries that were taken to be visited ahead of all others, and over is closed when no visit will be made any more.
+	urgent chan *entry
+	over   chan struct{}
 
 	mu          sync.Mutex
 	frontier    *frontier
 	feeds       feeds
 	outbox      []batch
+	accounts    accounts
 	visits      map[Outcome]uint64
 	failures    map[Failure]uint64
 	quarantined map[Reason]uint64
@@ -96,6 +100,7 @@ func (r *run) deliver(ctx context.Context, done <-chan struct{}, yield func(Even
 
 // work does everything that a run does in the background, and returns once all of it has ended.
 func (r *run) work(ctx context.Context) error {
+	defer close(r.over)
 	if err := r.restore(ctx); err != nil {
 		return err
 	}
@@ -107,6 +112,7 @@ func (r *run) work(ctx context.Context) error {
 	if r.store != nil {
 		others.Go(func() { r.keepSaving(ctx) })
 	}
+	others.Go(func() { r.attendUrgent(ctx) })
 	r.dispatch(ctx)
 	cancel()
 	others.Wait()
@@ -178,6 +184,8 @@ type call struct {
 	*teller
 	// known is where the domain publishes, where a live subscription makes it needless to look closer.
 	known *pubsub.Location
+	// watch is who wants to know every step, nil if nobody does.
+	watch *watch
 	// heard is the entry's when the visit began.
 	heard uint32
 	// learned tells that the run knows already what the domain's own answer says.
@@ -190,10 +198,11 @@ func (r *run) visit(ctx context.Context, e *entry) {
 	c := r.begin(e)
 	after := func() { r.putBack(e, min(r.interval, time.Minute)) }
 	var delivered <-chan struct{}
+	var res *Result
 	if r.excluded(e.name) {
 		r.change(func() { after, delivered = r.expel(c) })
 	} else {
-		res := r.read(ctx, c)
+		res = r.read(ctx, c)
 		r.change(func() {
 			if res != nil {
 				after = r.conclude(c, res)
@@ -205,7 +214,10 @@ func (r *run) visit(ctx context.Context, e *entry) {
 	case <-delivered:
 	case <-ctx.Done():
 	}
-	r.change(after)
+	r.change(func() {
+		r.account(e, res)
+		after()
+	})
 	r.quit(ctx)
 }
 
@@ -215,7 +227,7 @@ func (r *run) begin(e *entry) *call {
 	defer r.mu.Unlock()
 	now := r.clock.Now()
 	e.visitedAt = now
-	c := &call{teller: &teller{at: now, entry: e}, heard: e.heard}
+	c := &call{teller: &teller{at: now, entry: e}, heard: e.heard, watch: e.watch}
 	if f := e.feed; f != nil && f.live && now.Before(e.polled.Add(r.poll)) {
 		c.known = &pubsub.Location{Domain: e.name, Default: e.byDefault, Service: f.service, Node: f.node}
 	}
@@ -233,6 +245,9 @@ func (r *run) read(ctx context.Context, c *call) *Result {
 		Now:     r.clock.Now,
 		known:   c.known,
 		attend:  func(res *Result) (bool, error) { return r.attend(vctx, c, res) },
+	}
+	if c.watch != nil {
+		v.OnStep = c.watch.step
 	}
 	res := v.Visit(vctx, c.entry.name)
 	if ctx.Err() != nil || notTheirFault(res.Err) {
@@ -267,7 +282,7 @@ func (r *run) excluded(n xep.Name) bool {
 
 func (r *run) submit(name xep.Name) error {
 	if r.excluded(name) {
-		return errExcluded
+		return ErrExcluded
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/xmppgraph/xmppgraph/examples/internal/edition"
@@ -164,7 +165,7 @@ func saying(c graph.Claim) string {
 	case c.Directions == 0:
 		return "reported"
 	}
-	return c.Directions.String()
+	return strings.ReplaceAll(c.Directions.String(), ",", ", ")
 }
 
 // addHistory adds when the domain was seen.

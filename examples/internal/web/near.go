@@ -13,16 +13,17 @@ import (
 
 // Sizes of the drawing of a neighbourhood, in its own units, which are pixels on a wide screen.
 const (
-	nearRadius = 150.0 // of the ring of neighbours
-	nearRoom   = 150.0 // for labels beside it
-	nearTop    = 34.0  // for labels above and below it
-	nearLabel  = 22    // characters of a label that have room
+	nearRadius = 105.0 // of the ring of neighbours
+	nearRoom   = 140.0 // for labels beside it
+	nearTop    = 30.0  // for labels above and below it
+	nearLabel  = 20    // characters of a label that have room
+	nearTurned = 17    // the same for labels that point outwards
 	// maxNear bounds the neighbours that are drawn: the others are in the list.
 	maxNear = 40
 	// maxNearDots bounds the unnamed links that are drawn round the middle.
 	maxNearDots = 400
 	// nearDots is the radius that they have at most.
-	nearDots = 78.0
+	nearDots = 62.0
 	// turnFrom is the number of neighbours from which labels point outwards, because side by side they would overlap.
 	turnFrom = 18
 )
@@ -33,8 +34,10 @@ type near struct {
 	// Mutual, OneSided, Chords and Dots are path data.
 	Mutual, OneSided, Chords, Dots string
 	X, Y                           string
-	Nodes                          []nearNode
-	More                           int // neighbours that are not drawn
+	// Fade is the opacity of chords, which falls with their number so that many don't become a carpet.
+	Fade  string
+	Nodes []nearNode
+	More  int // neighbours that are not drawn
 }
 
 // nearNode is a neighbour.
@@ -71,16 +74,20 @@ func newNear(snap *graph.Snapshot, i int) *near {
 	slices.SortFunc(spokes, func(a, b spoke) int { return cmp.Or(boolCompare(b.mutual, a.mutual), a.j-b.j) })
 
 	turned := len(spokes) >= turnFrom
-	top := nearTop
-	if turned {
-		top = nearRoom
+	// A few neighbours stand side by side, and need no more height than the disc between them.
+	height := nearDots + nearTop
+	switch {
+	case turned:
+		height = nearRadius + nearRoom
+	case len(spokes) > 2:
+		height = nearRadius + nearTop
 	}
-	cx, cy := nearRadius+nearRoom, nearRadius+top
+	cx, cy := nearRadius+nearRoom, height
 	n.ViewBox = "0 0 " + num(2*cx) + " " + num(2*cy)
 	n.X, n.Y = num(cx), num(cy)
 	var mutual, one []byte
 	for k, s := range spokes {
-		angle := 2*math.Pi*(float64(k)+0.5)/float64(len(spokes)) - math.Pi/2
+		angle := 2*math.Pi*(float64(k)+0.5)/float64(max(2, len(spokes))) - math.Pi/2
 		node := nearNodeAt(snap, s.j, cx, cy, angle, turned)
 		n.Nodes = append(n.Nodes, node)
 		to := &one
@@ -94,7 +101,9 @@ func newNear(snap *graph.Snapshot, i int) *near {
 		ring[k] = s.j
 	}
 	n.Mutual, n.OneSided = string(mutual), string(one)
-	n.Chords = n.chords(snap, ring)
+	var chords int
+	n.Chords, chords = n.chords(snap, ring)
+	n.Fade = num2(max(0.06, min(0.4, 2.5/math.Sqrt(float64(chords)+16))))
 	n.Dots = nearDisc(snap.UnnamedAt(i), cx, cy)
 	return n
 }
@@ -115,11 +124,12 @@ func nearNodeAt(snap *graph.Snapshot, j int, cx, cy, angle float64, turned bool)
 	n := nearNode{Name: d.Name, Text: shorten(d.Name.Unicode(), nearLabel), Reporting: d.Reporting, Anchor: "middle"}
 	n.Tip = d.Name.Unicode() + ": " + counted(d.Degree, "link", "links")
 	n.x, n.y = cx+nearRadius*cos, cy+nearRadius*sin
-	r := 4 + math.Min(4, math.Sqrt(float64(d.Degree))*0.5)
-	gap := r + 6
+	r := 3.5 + math.Min(3, math.Sqrt(float64(d.Degree))*0.4)
+	gap := r + 5
 	tx, ty := n.x+gap*cos, n.y+gap*sin
 	switch {
 	case turned:
+		n.Text = shorten(d.Name.Unicode(), nearTurned)
 		n.Anchor = "start"
 		degrees := angle * 180 / math.Pi
 		if cos < 0 {
@@ -141,8 +151,8 @@ func nearNodeAt(snap *graph.Snapshot, j int, cx, cy, angle float64, turned bool)
 	return n
 }
 
-// chords draws the links between the neighbours in the ring.
-func (n *near) chords(snap *graph.Snapshot, ring []int) string {
+// chords draws the links between the neighbours in the ring, and counts them.
+func (n *near) chords(snap *graph.Snapshot, ring []int) (path string, number int) {
 	at := make(map[int]int, len(ring))
 	for k, j := range ring {
 		at[j] = k
@@ -152,10 +162,11 @@ func (n *near) chords(snap *graph.Snapshot, ring []int) string {
 		for _, to := range snap.Neighbors(j) {
 			if m, ok := at[int(to)]; ok && j < int(to) {
 				b = appendChord(b, n.Nodes[k], n.Nodes[m])
+				number++
 			}
 		}
 	}
-	return string(b)
+	return string(b), number
 }
 
 func appendChord(b []byte, from, to nearNode) []byte {
@@ -198,3 +209,5 @@ func appendPoint(b []byte, op byte, x, y float64) []byte {
 }
 
 func num(f float64) string { return strconv.FormatFloat(math.Round(f*10)/10, 'f', -1, 64) }
+
+func num2(f float64) string { return strconv.FormatFloat(math.Round(f*100)/100, 'f', -1, 64) }

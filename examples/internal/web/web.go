@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/xmppgraph/xmppgraph/examples/internal/edition"
 	"github.com/xmppgraph/xmppgraph/examples/internal/store"
@@ -27,6 +28,11 @@ type Options struct {
 	// Reason says in a sentence why a domain that is shown may be named.
 	// Nil, and an empty answer, stand for the rule of XEP-0485: the domain advertises the feature itself.
 	Reason func(xep.Name) string
+	// Submit answers POST /api/v1/submit, nil where this process visits nobody.
+	// The page for visitors hands their form to it, so that limits and exclusions are known in one place.
+	Submit http.Handler
+	// Now is the clock, nil means time.Now.
+	Now func() time.Time
 }
 
 // Server serves the editions of one graph.
@@ -39,11 +45,20 @@ type Server struct {
 	mux    *http.ServeMux
 
 	carding sync.Mutex // held while a card is drawn
+	// past are the numbers of the past that were read last.
+	past struct {
+		sync.Mutex
+		counts []store.Count
+		read   time.Time
+	}
 }
 
 // New returns a server for the editions of a press. It panics where its own embedded files are broken, which a test would see.
 func New(press *edition.Press, o Options) *Server {
 	s := &Server{press: press, o: o, site: o.Site.complete(), mux: http.NewServeMux()}
+	if s.o.Now == nil {
+		s.o.Now = time.Now
+	}
 	s.serveAssets()
 	s.pages = s.parsePages()
 	s.routes()
@@ -55,6 +70,10 @@ func (s *Server) routes() {
 		"GET /{$}":                   s.serveMap,
 		"GET /domains":               s.serveDomains,
 		"GET /domains/{name}":        s.serveDomain,
+		"GET /stats":                 s.serveStats,
+		"GET /add":                   s.serveAdd,
+		"POST /add":                  s.serveSubmitted,
+		"GET /join":                  s.words("join", "For operators", "How the domain of an XMPP server joins the network graph: Prosody, ejabberd, Openfire, Tigase, and others."),
 		"GET /about":                 s.words("about", "About", "What this site shows, what it does not, and how to leave it."),
 		"GET /embed":                 s.serveEmbed,
 		"GET /picture.svg":           s.servePicture,

@@ -200,7 +200,7 @@ func TestHostileInput(t *testing.T) {
 // everyPage has one address of each page of the network above, some with what a visitor may have made up.
 var everyPage = []string{
 	"/", "/?focus=%22%3E%3Cscript%3Ealert(1)%3C/script%3E", "/?focus=a.test", "/?focus=%E2%80%AE", "/domains", "/domains?q=%22%3E%3Cscript%3E%E2%80%AE",
-	"/domains?sort=%22&order=%3C&page=-1", "/domains/a.test", "/domains/xn--pple-43d.test", "/domains/%3Cscript%3E", "/about", "/embed", "/embed?focus=a.test&theme=dark",
+	"/domains?sort=%22&order=%3C&page=-1", "/domains/a.test", "/domains/xn--pple-43d.test", "/domains/%3Cscript%3E", "/about", "/join", "/stats", "/add", "/add?domain=%22%3E%3Cscript%3E", "/embed", "/embed?focus=a.test&theme=dark",
 	"/embed?theme=%22%3E%3Cscript%3E", "/nowhere",
 }
 
