@@ -211,7 +211,8 @@ func (n Name) String() string { return n.ascii }
 
 // Unicode returns the name with U-labels, for people to read.
 //
-// A name whose U-labels could mislead (the bidi rule of RFC 5893) or don't lead back to the same name stays in ASCII.
+// A name whose U-labels could mislead or don't lead back to the same name stays in ASCII: those that break the bidi rule of RFC 5893,
+// and those with a label that passes for a Latin one, because it mixes Latin with letters of a script that has such letters, or consists of nothing else.
 func (n Name) Unicode() string {
 	if !needsIDNA(n.ascii) {
 		return n.ascii
@@ -220,7 +221,7 @@ func (n Name) Unicode() string {
 	if err != nil {
 		return n.ascii
 	}
-	if back, err := ParseName(u); err != nil || back != n {
+	if back, err := ParseName(u); err != nil || back != n || passesForLatin(u) {
 		return n.ascii
 	}
 	return u
