@@ -47,7 +47,8 @@ func aggregate(ctx context.Context, c *config, log *slog.Logger, stdout io.Write
 	press := edition.New(g, edition.Options{})
 	interfaces := newPrograms(press, api.Options{History: past(db)})
 	defer interfaces.Close()
-	srv := newServer(interfaces.with(web.New(press, web.Options{Site: site(c)})), log)
+	pages := web.New(press, web.Options{Site: site(c), History: past(db), Submit: interfaces})
+	srv := newServer(interfaces.with(pages), log)
 	srv.RegisterOnShutdown(interfaces.Close)
 
 	var parts sync.WaitGroup

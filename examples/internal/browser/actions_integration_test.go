@@ -23,3 +23,16 @@ func (tb *tab) media(name string) {
 	tb.t.Helper()
 	tb.run(call(emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Media: name}))
 }
+
+// fill writes into a field.
+func (tb *tab) fill(selector, text string) {
+	tb.t.Helper()
+	tb.run(chromedp.SendKeys(chromedp.CSS(selector), text))
+}
+
+// submit clicks a button, and waits for the page behind it.
+func (tb *tab) submit(selector string) {
+	tb.t.Helper()
+	_, err := chromedp.RunResponse(tb.ctx, chromedp.Click(chromedp.CSS(selector)))
+	require.NoError(tb.t, err)
+}

@@ -4,7 +4,6 @@ package browser
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/url"
 	"os"
@@ -239,18 +238,6 @@ func (tb *tab) until(expression string) {
 	}
 }
 
-// text waits for an element that can be seen and returns what it says.
-func (tb *tab) text(selector string) string {
-	tb.t.Helper()
-	return get(tb, chromedp.Text(chromedp.CSS(selector)))
-}
-
-func (tb *tab) click(selector string) {
-	tb.t.Helper()
-	tb.until(fmt.Sprintf(`!!document.querySelector(%s)`, quote(selector)))
-	tb.run(chromedp.Click(chromedp.CSS(selector), chromedp.NodeVisible))
-}
-
 // keys presses keys, one after the other, wherever the focus is.
 func (tb *tab) keys(all ...string) {
 	tb.t.Helper()
@@ -292,11 +279,4 @@ func (tb *tab) overflow() float64 {
 func (tb *tab) source() string {
 	tb.t.Helper()
 	return get(tb, chromedp.OuterHTML(chromedp.CSS("html")))
-}
-
-// quote writes a string for JavaScript.
-func quote(s string) string {
-	// Strings always can be marshalled.
-	b, _ := json.Marshal(s)
-	return string(b)
 }

@@ -121,3 +121,25 @@ func TestPrint(t *testing.T) {
 	require.Equal(t, "rgb(255, 255, 255)", eval[string](tb, `getComputedStyle(document.body).backgroundColor`), "dark pages are printed on white")
 	tb.shot("print")
 }
+
+// Adding a domain without scripts shows each step, and what to change where one failed.
+func TestAddWithoutScripts(t *testing.T) {
+	s := newSite(t, small())
+	tb := newTab(t, plain)
+	tb.open(s.url + "/add")
+	tb.fill("#domain", "new.test")
+	tb.submit("#add button")
+	html := tb.source()
+	require.Contains(t, html, "disco#info of new.test")
+	require.Contains(t, html, "What to change")
+	require.Contains(t, html, "Prosody")
+	require.NotContains(t, html, "<img src=\"x\"")
+	require.NotContains(t, html, "\u202e")
+	tb.shot("added")
+
+	tb.open(s.url + "/add")
+	tb.fill("#domain", "not a name")
+	tb.allow("400 (Bad Request)")
+	tb.submit("#add button")
+	require.Contains(t, tb.source(), "Not visited")
+}

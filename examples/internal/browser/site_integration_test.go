@@ -3,13 +3,19 @@
 package browser
 
 import (
+	"context"
+	"errors"
+	"net/http"
 	"net/http/httptest"
 	"testing"
 	"time"
 
+	"github.com/xmppgraph/xmppgraph/crawl"
+	"github.com/xmppgraph/xmppgraph/examples/internal/api"
 	"github.com/xmppgraph/xmppgraph/examples/internal/edition"
 	"github.com/xmppgraph/xmppgraph/examples/internal/web"
 	"github.com/xmppgraph/xmppgraph/graph"
+	"github.com/xmppgraph/xmppgraph/pubsub"
 	"github.com/xmppgraph/xmppgraph/xep"
 )
 
@@ -22,11 +28,35 @@ type site struct {
 func newSite(t *testing.T, g *graph.Graph) *site {
 	t.Helper()
 	press := edition.New(g, edition.Options{Pulse: 20 * time.Millisecond})
-	srv := httptest.NewServer(web.New(press, web.Options{Site: web.Site{
+	programs := api.New(press, api.Options{Visit: visit})
+	pages := web.New(press, web.Options{Submit: programs, Site: web.Site{
 		Title: "Test network", Operator: "Somebody", Contact: "mailto:ops@example.org", Legal: "# Imprint\n\nA [link](https://example.org/).\n\n- one\n- two",
-	}}))
-	t.Cleanup(srv.Close)
+	}})
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if api.Handles(r.URL.Path) {
+			programs.ServeHTTP(w, r)
+			return
+		}
+		pages.ServeHTTP(w, r)
+	}))
+	t.Cleanup(func() {
+		programs.Close()
+		srv.Close()
+	})
 	return &site{g, srv.URL}
+}
+
+// visit finds that a domain does not opt in, with what a hostile one may answer.
+func visit(_ context.Context, name xep.Name, onStep func(pubsub.Step)) (*crawl.Result, error) {
+	r := &crawl.Result{Domain: name, Start: time.Now(), End: time.Now(), Outcome: crawl.OutcomeUnreachable, Err: errors.New("no")}
+	for _, s := range []pubsub.Step{
+		{Name: pubsub.StepDomainInfo, Asked: "disco#info of " + name.String(), Got: markup, Took: 84 * time.Millisecond},
+		{Name: pubsub.StepOptIn, Status: pubsub.StatusFailed, Asked: "the feature urn:xmpp:serverinfo:0", Got: "not there", Err: pubsub.ErrNotAdvertised},
+	} {
+		onStep(s)
+		r.Trace = append(r.Trace, s)
+	}
+	return r, nil
 }
 
 // Names that want to be something else, and words that want to be markup.

@@ -96,7 +96,7 @@ func (s *Server) serveSubmitted(w http.ResponseWriter, r *http.Request) {
 		s.showStatus(w, r, http.StatusOK, "add", v)
 		return
 	}
-	answer := s.submit(r, r.PostForm.Get("domain"))
+	answer := s.submit(w, r, r.PostForm.Get("domain"))
 	if retry := answer.header.Get("Retry-After"); retry != "" {
 		w.Header().Set("Retry-After", retry)
 	}
@@ -105,7 +105,7 @@ func (s *Server) serveSubmitted(w http.ResponseWriter, r *http.Request) {
 }
 
 // submit asks the interface for programs in the visitor's name.
-func (s *Server) submit(r *http.Request, domain string) *recorder {
+func (s *Server) submit(w http.ResponseWriter, r *http.Request, domain string) *recorder {
 	// Marshalling a map of strings does not fail.
 	body, _ := json.Marshal(map[string]string{"domain": domain})
 	ask := r.Clone(r.Context())
@@ -117,7 +117,7 @@ func (s *Server) submit(r *http.Request, domain string) *recorder {
 	ask.Header.Set("Accept", "application/json")
 	ask.Header.Set("Content-Type", "application/json")
 	ask.Body, ask.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
-	answer := &recorder{header: make(http.Header), status: http.StatusOK}
+	answer := &recorder{real: w, header: make(http.Header), status: http.StatusOK}
 	s.o.Submit.ServeHTTP(answer, ask)
 	return answer
 }
@@ -148,11 +148,16 @@ func (v *addView) take(answer *recorder) {
 
 // recorder keeps an answer.
 type recorder struct {
+	// real is that of the visitor, whose time limits the interface prolongs while a visit is on.
+	real   http.ResponseWriter
 	header http.Header
 	status int
 	wrote  bool
 	body   bytes.Buffer
 }
+
+// Unwrap is for http.ResponseController.
+func (r *recorder) Unwrap() http.ResponseWriter { return r.real }
 
 // Header implements http.ResponseWriter.
 func (r *recorder) Header() http.Header { return r.header }

@@ -83,8 +83,6 @@ func (s *Server) routes() {
 		"GET /robots.txt":            s.serveRobots,
 		"GET /sitemap.xml":           s.serveSitemap,
 		"GET /favicon.ico":           s.serveFavicon,
-		"GET /data.json":             s.serveData,
-		"GET /healthz":               serveHealth,
 		"GET /":                      s.serveNotFound,
 	} {
 		s.mux.HandleFunc(pattern, h)
@@ -95,9 +93,4 @@ func (s *Server) routes() {
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	secure(w.Header(), strings.HasPrefix(r.URL.Path, "/embed"))
 	s.mux.ServeHTTP(w, r)
-}
-
-func serveHealth(w http.ResponseWriter, _ *http.Request) {
-	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	_, _ = w.Write([]byte("ok\n"))
 }

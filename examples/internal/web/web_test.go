@@ -1,11 +1,9 @@
 package web
 
 import (
-	"encoding/json"
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"strings"
 	"testing"
 	"time"
 
@@ -55,79 +53,15 @@ func body(t *testing.T, r *http.Response) string {
 	return string(b)
 }
 
-type data struct {
-	Nodes []struct {
-		ID    string  `json:"id"`
-		Label *string `json:"label"`
-	} `json:"nodes"`
-	Edges []struct{ From, To string } `json:"edges"`
-}
-
-func TestData(t *testing.T) {
-	tests := map[string]struct {
-		query          string
-		named          string
-		unnamed, edges int
-	}{
-		"everything":        {"", "a.test b.test c.test", 4, 6},
-		"named only":        {"?skipAnon", "a.test b.test c.test", 0, 2},
-		"named only, value": {"?skipAnon=true", "a.test b.test c.test", 0, 2},
-		"switched off":      {"?skipAnon=false", "a.test b.test c.test", 4, 6},
-		"combined":          {"?combineAnon", "a.test b.test c.test", 2, 4},
-		"both":              {"?skipAnon&combineAnon", "a.test b.test c.test", 0, 2},
-		"focus":             {"?focus=c.test", "b.test c.test", 1, 2},
-		"focus, any case":   {"?focus=%20C.TEST.%20&skipAnon", "b.test c.test", 0, 1},
-		"focus on unknown":  {"?focus=nobody.test", "", 0, 0},
-		"focus on unnamed":  {"?focus=d.test", "", 0, 0},
-	}
-	now := noon
-	h := New(press(&now), Options{})
-	for name, tc := range tests {
-		t.Run(name, func(t *testing.T) {
-			r := get(t, h, "/data.json"+tc.query)
-			require.Equal(t, http.StatusOK, r.StatusCode)
-			require.Equal(t, "application/json", r.Header.Get("Content-Type"))
-			require.Equal(t, "*", r.Header.Get("Access-Control-Allow-Origin"))
-			var d data
-			require.NoError(t, json.NewDecoder(r.Body).Decode(&d))
-			var named []string
-			unnamed := 0
-			ids := map[string]bool{}
-			for _, n := range d.Nodes {
-				ids[n.ID] = true
-				if n.Label == nil {
-					unnamed++
-					continue
-				}
-				named = append(named, *n.Label)
-			}
-			require.Len(t, ids, len(d.Nodes))
-			require.Equal(t, tc.named, strings.Join(named, " "))
-			require.Equal(t, tc.unnamed, unnamed)
-			require.Len(t, d.Edges, tc.edges)
-			for _, e := range d.Edges {
-				require.True(t, ids[e.From] && ids[e.To])
-			}
-		})
-	}
-}
-
-func TestDataOfNoDomain(t *testing.T) {
-	now := noon
-	r := get(t, New(press(&now), Options{}), "/data.json?focus=not%20a%20name")
-	require.Equal(t, http.StatusBadRequest, r.StatusCode)
-}
-
 // A name is gone with its verdict, from a document that was made before, too.
 func TestNamesLapse(t *testing.T) {
 	now := noon
 	h := New(press(&now), Options{})
-	require.Contains(t, body(t, get(t, h, "/data.json")), "b.test")
 	require.Contains(t, body(t, get(t, h, "/domains")), "b.test")
 	require.Contains(t, body(t, get(t, h, "/domains/b.test")), "b.test")
 	require.Contains(t, body(t, get(t, h, "/picture.svg")), "b.test")
 	now = noon.Add(time.Hour)
-	for _, url := range []string{"/data.json", "/data.json?focus=b.test", "/", "/?focus=a.test", "/domains", "/domains/a.test", "/picture.svg", "/embed", "/sitemap.xml"} {
+	for _, url := range []string{"/", "/?focus=a.test", "/domains", "/domains/a.test", "/picture.svg", "/embed", "/sitemap.xml"} {
 		require.NotContains(t, body(t, get(t, h, url)), "b.test", url)
 	}
 }
@@ -136,7 +70,7 @@ func TestNotModified(t *testing.T) {
 	now := noon
 	g := network(&now)
 	h := New(pressOf(&now, g), Options{})
-	for _, url := range []string{"/data.json", "/", "/assets/style.css"} {
+	for _, url := range []string{"/domains", "/picture.svg", "/", "/assets/style.css"} {
 		for _, coding := range []string{"", "gzip"} {
 			first := get(t, h, url, "Accept-Encoding", coding)
 			tag := first.Header.Get("ETag")
@@ -147,9 +81,9 @@ func TestNotModified(t *testing.T) {
 			require.Equal(t, tag, again.Header.Get("ETag"))
 		}
 	}
-	tag := get(t, h, "/data.json").Header.Get("ETag")
+	tag := get(t, h, "/domains").Header.Get("ETag")
 	g.Apply(graph.Report{Domain: xep.MustName("e.test"), Until: noon.Add(time.Hour)})
-	require.NotEqual(t, tag, get(t, h, "/data.json").Header.Get("ETag"))
+	require.NotEqual(t, tag, get(t, h, "/domains").Header.Get("ETag"))
 }
 
 func TestPage(t *testing.T) {
@@ -172,7 +106,6 @@ func TestEmptyPageLooksAgain(t *testing.T) {
 	r := get(t, h, "/")
 	require.NotEmpty(t, r.Header.Get("Refresh"))
 	require.Contains(t, body(t, r), "Nothing is known yet")
-	require.JSONEq(t, `{"nodes":[],"edges":[]}`, body(t, get(t, h, "/data.json")))
 }
 
 func TestHostileInput(t *testing.T) {
@@ -207,7 +140,7 @@ var everyPage = []string{
 func TestHeaders(t *testing.T) {
 	now := noon
 	h := New(press(&now), Options{})
-	for _, url := range []string{"/", "/data.json", "/nowhere", "/healthz", "/assets/icon.svg"} {
+	for _, url := range []string{"/", "/nowhere", "/domains", "/assets/icon.svg"} {
 		r := get(t, h, url)
 		require.Equal(t, unframed, r.Header.Get("Content-Security-Policy"), url)
 		require.Equal(t, "nosniff", r.Header.Get("X-Content-Type-Options"), url)
@@ -217,10 +150,10 @@ func TestHeaders(t *testing.T) {
 	require.Contains(t, get(t, h, style).Header.Get("Cache-Control"), "immutable")
 
 	w := httptest.NewRecorder()
-	h.ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/data.json", nil))
+	h.ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/domains", nil))
 	require.Equal(t, http.StatusMethodNotAllowed, w.Code)
 	w = httptest.NewRecorder()
-	h.ServeHTTP(w, httptest.NewRequest(http.MethodHead, "/data.json", nil))
+	h.ServeHTTP(w, httptest.NewRequest(http.MethodHead, "/domains", nil))
 	require.Equal(t, http.StatusOK, w.Code)
 	require.Zero(t, w.Body.Len())
 }
