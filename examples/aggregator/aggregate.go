@@ -161,7 +161,7 @@ func newCrawler(c *config) *crawl.Crawler {
 }
 
 // crawlInto crawls into the graph until ctx ends.
-func crawlInto(ctx context.Context, c *config, crawler *crawl.Crawler, s crawl.Session, g *graph.Graph, told *programs, log *slog.Logger, line *progress) error {
+func crawlInto(ctx context.Context, c *config, crawler *crawl.Crawler, s crawl.Session, g *graph.Graph, p *programs, log *slog.Logger, line *progress) error {
 	crawler.Session, crawler.Seeds, crawler.Spacing = s, c.seeds, c.spacing
 	if c.spacing == 0 {
 		crawler.Spacing = -1
@@ -172,7 +172,7 @@ func crawlInto(ctx context.Context, c *config, crawler *crawl.Crawler, s crawl.S
 	if c.rate == 0 {
 		crawler.Rate = -1
 	}
-	told.crawler.Store(crawler)
+	p.crawler.Store(crawler)
 	tell := newTeller(log, crawler, g, line != nil)
 	var drawing sync.WaitGroup
 	drawn, cancel := context.WithCancel(ctx)
@@ -183,7 +183,6 @@ func crawlInto(ctx context.Context, c *config, crawler *crawl.Crawler, s crawl.S
 	})
 	for ev := range crawler.Run(ctx) {
 		ev.Apply(g)
-		told.visits.Note(ev)
 		tell.event(ev)
 	}
 	return crawler.Err()

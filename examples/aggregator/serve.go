@@ -11,7 +11,6 @@ import (
 	"github.com/xmppgraph/xmppgraph/crawl"
 	"github.com/xmppgraph/xmppgraph/examples/internal/api"
 	"github.com/xmppgraph/xmppgraph/examples/internal/edition"
-	"github.com/xmppgraph/xmppgraph/optin"
 	"github.com/xmppgraph/xmppgraph/pubsub"
 	"github.com/xmppgraph/xmppgraph/xep"
 )
@@ -22,39 +21,32 @@ const goodbye = 5 * time.Second
 // programs is the interface for programs, which is there before the crawl that it tells of.
 type programs struct {
 	*api.Server
-	visits  api.Visits
 	crawler atomic.Pointer[crawl.Crawler]
 }
 
 // newPrograms completes the options with what the crawl knows, and makes the interface.
 func newPrograms(press *edition.Press, o api.Options) *programs {
 	p := new(programs)
-	o.Visits = &p.visits
-	o.Visit = p.visit
-	o.Crawl = func() (crawl.Stats, bool) {
-		c := p.crawler.Load()
-		if c == nil {
-			return crawl.Stats{}, false
+	o.Look = func(ctx context.Context, domain string, onStep func(pubsub.Step)) (crawl.Account, error) {
+		if c := p.crawler.Load(); c != nil {
+			return c.Look(ctx, domain, onStep)
 		}
-		return c.Stats(), true
+		return crawl.Account{}, crawl.ErrNotRunning
+	}
+	o.Account = func(name xep.Name) (crawl.Account, bool) {
+		if c := p.crawler.Load(); c != nil {
+			return c.Account(name)
+		}
+		return crawl.Account{}, false
+	}
+	o.Crawl = func() (crawl.Stats, bool) {
+		if c := p.crawler.Load(); c != nil {
+			return c.Stats(), true
+		}
+		return crawl.Stats{}, false
 	}
 	p.Server = api.New(press, o)
 	return p
-}
-
-// visit reads a domain that somebody submitted, and leaves it to the crawler if it answers.
-func (p *programs) visit(ctx context.Context, name xep.Name, onStep func(pubsub.Step)) (*crawl.Result, error) {
-	c := p.crawler.Load()
-	if c == nil {
-		return nil, context.Canceled
-	}
-	v := crawl.Visitor{Session: c.Session, Consent: &optin.Checker{Session: c.Session}, OnStep: onStep}
-	r := v.Visit(ctx, name)
-	if r.Outcome != crawl.OutcomeUnreachable {
-		// That there is no room for it is no worse than before.
-		_ = c.Submit(name.String())
-	}
-	return r, nil
 }
 
 // with returns a handler that serves programs beside people.

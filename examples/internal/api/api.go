@@ -17,20 +17,20 @@ import (
 	"github.com/xmppgraph/xmppgraph/xep"
 )
 
-// Visit reads one domain and tells of every step when it ends.
+// Look visits a domain and tells of every step when it ends, as [crawl.Crawler.Look] does.
 // It is what somebody who submits a domain waits for. It must respect the pace of whoever else asks the same host.
-type Visit func(ctx context.Context, name xep.Name, onStep func(pubsub.Step)) (*crawl.Result, error)
+type Look func(ctx context.Context, domain string, onStep func(pubsub.Step)) (crawl.Account, error)
 
 // Options configure a [Server]. The zero value works, without what it lacks.
 type Options struct {
 	// History is what was observed in the past, nil for nothing.
 	History store.Public
-	// Visit reads a domain that somebody submits, nil where nothing can be submitted.
-	Visit Visit
+	// Look visits a domain that somebody submits, nil where nothing can be submitted.
+	Look Look
 	// Exclude tells which domains are never contacted, nil means none.
 	Exclude func(xep.Name) bool
-	// Visits are the last visits of domains, nil for none.
-	Visits *Visits
+	// Account returns how the last visit of a domain went, nil where that is not known. It is asked only about domains that are shown.
+	Account func(xep.Name) (crawl.Account, bool)
 	// Crawl returns the numbers of the crawl, and false where this process does not crawl. Nil means that it doesn't.
 	Crawl func() (crawl.Stats, bool)
 	// Ready returns why the process should get no requests yet, nil if it should. It is asked after the graph, which must not be empty.
@@ -98,6 +98,9 @@ func (o *Options) fill() {
 	}
 	if o.Client == nil {
 		o.Client = remote
+	}
+	if o.Account == nil {
+		o.Account = func(xep.Name) (crawl.Account, bool) { return crawl.Account{}, false }
 	}
 	if o.Exclude == nil {
 		o.Exclude = func(xep.Name) bool { return false }

@@ -85,11 +85,8 @@ func (s *Server) detail(r *http.Request, ed *edition.Edition, i int) (*detail, e
 		d.Neighbours = append(d.Neighbours, newNeighbour(l, name))
 	}
 	d.Verdict = verdict{Named: true, Until: d.Until}
-	if v, ok := s.o.Visits.last(name); ok {
-		d.Trace = newTrace(v)
-		if v.named {
-			d.Verdict.Reason = v.reason
-		}
+	if a, ok := s.o.Account(name); ok && len(a.Trace) > 0 {
+		d.Trace, d.Verdict.Reason = newTrace(name, a), reason(a)
 	}
 	if s.o.History == nil {
 		return d, nil

@@ -2,7 +2,7 @@ package api
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"net/http"
 	"sync"
 	"time"
@@ -60,8 +60,13 @@ type answer struct {
 	Steps   []step `json:"steps,omitempty"`
 }
 
-// refused is the outcome for a domain that is not visited, for whatever reason.
-const refused = "refused"
+// The outcomes beside those of a visit.
+const (
+	// refused is a domain that is not visited, for whatever reason.
+	refused = "refused"
+	// unfinished is a visit that there was no time for.
+	unfinished = "unfinished"
+)
 
 // refusal says nothing about the reason, as the exclusion of a domain is nobody's business.
 func (q *inquiries) refusal(name xep.Name) *inquiry {
@@ -119,43 +124,42 @@ func (q *inquiries) visit(one *inquiry) {
 	ctx, cancel := context.WithTimeout(q.s.life, q.s.o.Limits.VisitTime)
 	defer cancel()
 	where := remedy.Where{Domain: one.domain}
-	r, err := q.s.o.Visit(ctx, one.domain, func(s pubsub.Step) { one.add(newStep(s, where)) })
+	a, err := q.s.o.Look(ctx, one.domain.String(), func(s pubsub.Step) { one.add(newStep(s, where)) })
 	now := q.s.o.Now()
-	if err != nil || r == nil {
-		one.end(q.refusal(one.domain).result, nil)
-	} else {
-		v := newVisited(r)
-		one.end(newAnswer(one.domain, r, now), v.steps)
-		q.s.o.Visits.note(one.domain, v)
-	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.visiting--
+	switch {
+	case err == nil:
+		one.end(newAnswer(one.domain, a, now))
+		return
+	case errors.Is(err, crawl.ErrExcluded):
+		one.end(q.refusal(one.domain).result)
+		return
+	}
+	// Whoever asks again may be luckier.
+	delete(q.all, one.domain)
+	one.end(&answer{
+		Domain: one.domain.String(), Outcome: unfinished, Text: "There was no time for " + one.domain.Unicode() + ". Please try again in a minute.", At: stamp(now),
+	})
 }
 
-func newAnswer(name xep.Name, r *crawl.Result, now time.Time) *answer {
+func newAnswer(name xep.Name, a crawl.Account, now time.Time) *answer {
 	return &answer{
-		Domain: name.String(), Outcome: r.Outcome.String(), Named: r.Verdict.Named(now), Text: sentence(name, r), At: stamp(now),
+		Domain: name.String(), Outcome: a.Outcome.String(), Named: a.Until.After(now), Text: sentence(name, a), At: stamp(a.At),
 	}
 }
 
 // sentence says in one line what came of a visit.
-func sentence(name xep.Name, r *crawl.Result) string {
+func sentence(name xep.Name, a crawl.Account) string {
 	who := name.Unicode()
-	switch r.Outcome {
+	switch a.Outcome {
 	case crawl.OutcomeUnnamed:
 		return who + " answers and does not opt in, so it is not shown by name."
 	case crawl.OutcomeSilent:
 		return who + " opts in, but its report can't be read."
 	case crawl.OutcomeReport:
-		n := 0
-		if r.Report != nil {
-			n = len(r.Report.Peers) + r.Report.Unnamed
-		}
-		if n == 1 {
-			return who + " opts in and reports one other domain."
-		}
-		return fmt.Sprintf("%s opts in and reports %d other domains.", who, n)
+		return who + " opts in and reports its connections."
 	case crawl.OutcomeSubscribed:
 		return who + " opts in, and its report is read as soon as it is published."
 	default:
@@ -173,13 +177,10 @@ func (i *inquiry) add(s step) {
 	}
 }
 
-// end tells the result. Steps that are nil leave those that were told.
-func (i *inquiry) end(a *answer, steps []step) {
+// end tells the result.
+func (i *inquiry) end(a *answer) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	if len(steps) >= len(i.steps) {
-		i.steps = steps
-	}
 	i.result = a
 	i.wake()
 }

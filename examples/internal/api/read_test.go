@@ -14,7 +14,6 @@ import (
 	"github.com/xmppgraph/xmppgraph/examples/internal/store"
 	"github.com/xmppgraph/xmppgraph/graph"
 	"github.com/xmppgraph/xmppgraph/graph/export"
-	"github.com/xmppgraph/xmppgraph/optin"
 	"github.com/xmppgraph/xmppgraph/pubsub"
 	"github.com/xmppgraph/xmppgraph/xep"
 )
@@ -159,16 +158,11 @@ func TestPaging(t *testing.T) {
 }
 
 func TestDomain(t *testing.T) {
-	visits := new(Visits)
-	w := newWorld(t, Options{History: history(), Visits: visits})
-	a := xep.MustName("a.test")
-	visits.Note(crawl.Event{Domain: a, Visit: &crawl.Result{
-		Domain: a, End: noon, Outcome: crawl.OutcomeReport,
-		Verdict: optin.Decide(optin.Evidence{Domain: a, Answered: true, Feature: true}, optin.Policy{}, noon),
-		Trace: pubsub.Trace{
-			{Name: pubsub.StepDomainInfo, Asked: "disco", Got: "fine\x1b[31m\u202e", Took: 84 * time.Millisecond},
+	w := newWorld(t, Options{History: history(), Account: func(n xep.Name) (crawl.Account, bool) {
+		return crawl.Account{At: noon, Outcome: crawl.OutcomeReport, Trace: pubsub.Trace{
+			{Name: pubsub.StepOptIn, Asked: "disco", Got: "fine\x1b[31m\u202e", Took: 84 * time.Millisecond},
 			{Name: pubsub.StepForm, Status: pubsub.StatusFailed, Asked: "form"},
-		},
+		}}, n == xep.MustName("a.test")
 	}})
 	d := read[map[string]any](w, base+"/domains/A.test")
 	require.Equal(t, "a.test", d["name"])
@@ -181,7 +175,7 @@ func TestDomain(t *testing.T) {
 	trace := d["trace"].(map[string]any)
 	steps := trace["steps"].([]any)
 	require.Len(t, steps, 2)
-	require.Equal(t, map[string]any{"step": "domain-info", "status": "ok", "asked": "disco", "got": "fine [31m ", "ms": 84.0}, steps[0])
+	require.Equal(t, map[string]any{"step": "opt-in", "status": "ok", "asked": "disco", "got": "fine [31m ", "ms": 84.0}, steps[0])
 	require.NotEmpty(t, steps[1].(map[string]any)["fix"])
 	require.Contains(t, d, "x")
 
@@ -194,10 +188,8 @@ func TestDomain(t *testing.T) {
 
 // What may not be named, what is excluded and what nobody knows have the same answer, to the byte.
 func TestUnnamedIsUnknown(t *testing.T) {
-	visits := new(Visits)
 	out := xep.MustName("c.test")
-	w := newWorld(t, Options{History: history(), Visits: visits, Exclude: func(n xep.Name) bool { return n == out }})
-	visits.Note(crawl.Event{Domain: xep.MustName("shy.test"), Visit: &crawl.Result{Trace: pubsub.Trace{{}}}})
+	w := newWorld(t, Options{History: history(), Exclude: func(n xep.Name) bool { return n == out }})
 	unknown := text(t, w.get(base+"/domains/x.test"))
 	for _, name := range []string{"shy.test", "c.test", "not%20a%20name", "%F0%9F%92%A9", strings.Repeat("a", 400)} {
 		r := w.get(base + "/domains/" + name)

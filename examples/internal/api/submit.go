@@ -33,7 +33,7 @@ func (s *Server) submission(w http.ResponseWriter, r *http.Request) (xep.Name, e
 	if err != nil {
 		return name, err
 	}
-	if s.o.Visit == nil {
+	if s.o.Look == nil {
 		return name, problem{Status: http.StatusServiceUnavailable, Detail: "domains can't be submitted here"}
 	}
 	if wait := s.submitters.take(s.client(r)); wait > 0 {

@@ -29,12 +29,12 @@ func (w *world) submit(domain string, header ...string) *http.Response {
 }
 
 func TestSubmit(t *testing.T) {
-	w := newWorld(t, Options{Visit: visitor("one", "fail")})
+	w := newWorld(t, Options{Look: visitor("one", "fail")})
 	r := w.submit(" New.test. ")
 	require.Equal(t, http.StatusOK, r.StatusCode)
 	var a answer
 	require.NoError(t, json.NewDecoder(r.Body).Decode(&a))
-	require.Equal(t, "new.test report new.test opts in and reports 2 other domains.", a.Domain+" "+a.Outcome+" "+a.Text)
+	require.Equal(t, "new.test report new.test opts in and reports its connections.", a.Domain+" "+a.Outcome+" "+a.Text)
 	require.Len(t, a.Steps, 2)
 	require.Equal(t, step{Step: "domain-info", Status: "ok", Asked: "one", Got: "an answer", MS: 84}, a.Steps[0])
 	require.NotEmpty(t, a.Steps[1].Fix)
@@ -46,11 +46,11 @@ func TestSubmit(t *testing.T) {
 
 	old := w.do(http.MethodPost, "/submit", "domain=new.test", "Content-Type", form)
 	require.Equal(t, "text/plain; charset=utf-8", old.Header.Get("Content-Type"))
-	require.Equal(t, "new.test opts in and reports 2 other domains.\n", text(t, old))
+	require.Equal(t, "new.test opts in and reports its connections.\n", text(t, old))
 }
 
 func TestMistakesInSubmissions(t *testing.T) {
-	w := newWorld(t, Options{Visit: visitor()})
+	w := newWorld(t, Options{Look: visitor()})
 	tests := map[string]struct {
 		status int
 		body   string
@@ -82,9 +82,9 @@ func TestRefusal(t *testing.T) {
 	asked := 0
 	w := newWorld(t, Options{
 		Exclude: func(n xep.Name) bool { return n == out },
-		Visit: func(context.Context, xep.Name, func(pubsub.Step)) (*crawl.Result, error) {
+		Look: func(context.Context, string, func(pubsub.Step)) (crawl.Account, error) {
 			asked++
-			return nil, context.Canceled
+			return crawl.Account{}, crawl.ErrExcluded
 		},
 		Limits: Limits{Submissions: -1},
 	})
@@ -98,7 +98,7 @@ func TestRefusal(t *testing.T) {
 }
 
 func TestSubmissionsOfOneAddress(t *testing.T) {
-	w := newWorld(t, Options{Visit: visitor(), Client: func(r *http.Request) netip.Addr { return netip.MustParseAddr(r.Header.Get("X-Test")) }})
+	w := newWorld(t, Options{Look: visitor(), Client: func(r *http.Request) netip.Addr { return netip.MustParseAddr(r.Header.Get("X-Test")) }})
 	send := func(addr, domain string) *http.Response { return w.submit(domain, "X-Test", addr) }
 	names := []string{"a.example", "b.example", "c.example", "d.example", "e.example"}
 	for _, n := range names {
@@ -119,9 +119,9 @@ func TestNobodyIsHammered(t *testing.T) {
 	var asked []string
 	w := newWorld(t, Options{
 		Limits: Limits{Submissions: -1},
-		Visit: func(_ context.Context, name xep.Name, _ func(pubsub.Step)) (*crawl.Result, error) {
-			asked = append(asked, name.String())
-			return &crawl.Result{Domain: name}, nil
+		Look: func(_ context.Context, name string, _ func(pubsub.Step)) (crawl.Account, error) {
+			asked = append(asked, name)
+			return crawl.Account{}, nil
 		},
 	})
 	for range 20 {
@@ -141,9 +141,9 @@ func TestVisitsAtATime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, Options{
 			Limits: Limits{Submissions: -1, Visiting: 2},
-			Visit: func(ctx context.Context, name xep.Name, _ func(pubsub.Step)) (*crawl.Result, error) {
+			Look: func(ctx context.Context, _ string, _ func(pubsub.Step)) (crawl.Account, error) {
 				<-ctx.Done()
-				return &crawl.Result{Domain: name, Err: ctx.Err()}, nil
+				return crawl.Account{}, ctx.Err()
 			},
 		})
 		go w.submit("a.test")
@@ -152,20 +152,22 @@ func TestVisitsAtATime(t *testing.T) {
 		requireProblem(t, http.StatusServiceUnavailable, w.submit("c.test"))
 		time.Sleep(time.Minute) // the time of a visit, which passes at once in the bubble
 		synctest.Wait()
-		go w.submit("c.test")
+		answered := make(chan *http.Response)
+		go func() { answered <- w.submit("a.test") }()
 		synctest.Wait()
 		w.Close()
+		require.Contains(t, text(t, <-answered), `"unfinished"`)
 	})
 }
 
 // Steps come when they happen, not at the end.
 func TestLiveTrace(t *testing.T) {
 	goOn := make(chan struct{})
-	w := newWorld(t, Options{Visit: func(ctx context.Context, name xep.Name, onStep func(pubsub.Step)) (*crawl.Result, error) {
+	w := newWorld(t, Options{Look: func(_ context.Context, _ string, onStep func(pubsub.Step)) (crawl.Account, error) {
 		onStep(pubsub.Step{Name: "first"})
 		<-goOn
 		onStep(pubsub.Step{Name: "second"})
-		return &crawl.Result{Domain: name}, nil
+		return crawl.Account{}, nil
 	}})
 	srv := httptest.NewServer(w)
 	defer srv.Close()

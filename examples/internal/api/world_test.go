@@ -194,19 +194,19 @@ func history() *past {
 	}
 }
 
-// visitor is a Visit that opts in, with as many steps as there are words.
-func visitor(words ...string) Visit {
-	return func(_ context.Context, name xep.Name, onStep func(pubsub.Step)) (*crawl.Result, error) {
-		r := &crawl.Result{Domain: name, Start: noon, End: noon, Outcome: crawl.OutcomeReport, Report: &graph.Report{Unnamed: len(words)}}
+// visitor is a Look at a domain that opts in, with as many steps as there are words.
+func visitor(words ...string) Look {
+	return func(_ context.Context, _ string, onStep func(pubsub.Step)) (crawl.Account, error) {
+		a := crawl.Account{At: noon, Outcome: crawl.OutcomeReport, Until: noon.Add(time.Hour)}
 		for _, word := range words {
 			s := pubsub.Step{Name: pubsub.StepDomainInfo, Asked: word, Got: "an answer", Took: 84 * time.Millisecond}
 			if word == "fail" {
 				s.Status, s.Got = pubsub.StatusFailed, "no answer"
 			}
-			r.Trace = append(r.Trace, s)
+			a.Trace = append(a.Trace, s)
 			onStep(s)
 		}
-		return r, nil
+		return a, nil
 	}
 }
 

@@ -1,0 +1,76 @@
+package api
+
+import (
+	"strings"
+	"unicode"
+
+	"github.com/xmppgraph/xmppgraph/crawl"
+	"github.com/xmppgraph/xmppgraph/examples/internal/remedy"
+	"github.com/xmppgraph/xmppgraph/optin"
+	"github.com/xmppgraph/xmppgraph/pubsub"
+	"github.com/xmppgraph/xmppgraph/xep"
+)
+
+// trace is a visit as it is written.
+type trace struct {
+	At      stamp  `json:"at"`
+	Outcome string `json:"outcome"`
+	Steps   []step `json:"steps"`
+}
+
+func newTrace(name xep.Name, a crawl.Account) *trace {
+	t := &trace{At: stamp(a.At), Outcome: a.Outcome.String(), Steps: []step{}}
+	for _, s := range a.Trace {
+		t.Steps = append(t.Steps, newStep(s, remedy.Where{Domain: name}))
+	}
+	return t
+}
+
+// reason says why a domain that is shown may be named: it advertises the feature, or else a list of the operator's names it.
+func reason(a crawl.Account) string {
+	for _, s := range a.Trace {
+		if s.Name == pubsub.StepOptIn && s.Status == pubsub.StatusOK {
+			return optin.Advertised.String()
+		}
+	}
+	return optin.Listed.String()
+}
+
+// step is a step of a visit as it is written.
+type step struct {
+	Step   string `json:"step"`
+	Status string `json:"status"`
+	Asked  string `json:"asked"`
+	Got    string `json:"got,omitempty"`
+	MS     int64  `json:"ms"`
+	Fix    string `json:"fix,omitempty"`
+}
+
+const (
+	maxAsked = 200
+	maxGot   = 400
+)
+
+func newStep(s pubsub.Step, where remedy.Where) step {
+	return step{
+		Step: s.Name, Status: s.Status.String(), Asked: plain(s.Asked, maxAsked), Got: plain(s.Got, maxGot),
+		MS: s.Took.Milliseconds(), Fix: where.Step(s),
+	}
+}
+
+// plain cuts what may quote a stranger to so many characters, and takes out those that control a terminal or the direction of text.
+func plain(s string, limit int) string {
+	var b strings.Builder
+	n := 0
+	for _, c := range s {
+		if n++; n > limit {
+			b.WriteRune('…')
+			break
+		}
+		if unicode.IsControl(c) || unicode.Is(unicode.Cf, c) {
+			c = ' '
+		}
+		b.WriteRune(c)
+	}
+	return b.String()
+}
