@@ -20,10 +20,6 @@ type mapView struct {
 func (s *Server) serveMap(w http.ResponseWriter, r *http.Request) {
 	ed := s.press.Current()
 	query := clean(strings.TrimSpace(r.URL.Query().Get("focus")))
-	if ed.Snapshot().Len() == 0 {
-		// Right after the start there is nothing to see, and a moment later there is.
-		w.Header().Set("Refresh", "3")
-	}
 	s.show(w, r, ed, "page map", query == "", func() (string, any, error) {
 		return "map", s.mapView(ed, query), nil
 	})

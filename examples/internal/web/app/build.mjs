@@ -1,0 +1,15 @@
+// Builds the scripts that the server embeds: npm run build
+import { build } from "esbuild";
+
+await build({
+  entryPoints: { app: "src/main.ts", add: "src/add.ts" },
+  bundle: true,
+  minify: true,
+  format: "iife",
+  target: "es2022",
+  charset: "utf8",
+  alias: { "d3-transition": "./src/interrupt.ts" },
+  legalComments: "none",
+  outdir: "../assets",
+  banner: { js: "// Built from ../app; npm run build there. d3 is licensed under ISC, © Mike Bostock." },
+});
