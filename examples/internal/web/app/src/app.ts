@@ -6,7 +6,7 @@ import { apply, type Changes, summary } from "./changes";
 import { by, h } from "./dom";
 import { listen } from "./keys";
 import { type Health, Stream } from "./live";
-import { byWeight, type Compact, decode, find, type Net } from "./net";
+import { byWeight, type Compact, decode, equal, find, type Net } from "./net";
 import { Panel } from "./panel";
 import type { Unnamed } from "./paint";
 import { follow } from "./pointer";
@@ -299,6 +299,10 @@ export class App {
 
   private change(c: Changes): void {
     if (this.state.at) return;
+    if (c.from === this.stage.net.version && c.events.length === 0 && Object.keys(c.moved ?? {}).length === 0) {
+      this.stage.net.version = c.to;
+      return;
+    }
     const net = apply(this.stage.net, c);
     if (!net) {
       if (c.to !== this.stage.net.version) void this.refresh();
@@ -313,6 +317,11 @@ export class App {
   private take(net: Net, smooth: boolean): void {
     const { stage } = this;
     const before = stage.net;
+    if (equal(before, net)) {
+      before.version = net.version;
+      before.at = net.at;
+      return;
+    }
     const cursor = same(before, stage.cursor, net);
     stage.show(net, smooth);
     stage.cursor = cursor;

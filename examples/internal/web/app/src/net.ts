@@ -38,7 +38,7 @@ export interface Link {
   mutual: boolean;
 }
 
-/** One state of the network. It never changes. */
+/** One state of the network. It never changes, but for the version, which also counts what makes no difference here. */
 export interface Net {
   version: number;
   /** Unix time in seconds. */
@@ -253,6 +253,16 @@ export function byWeight(net: Net): Uint32Array {
     orders.set(net, order);
   }
   return order;
+}
+
+/** equal reports whether two states look the same. */
+export function equal(a: Net, b: Net): boolean {
+  const same = (p: ArrayLike<unknown>, q: ArrayLike<unknown>) => {
+    if (p.length !== q.length) return false;
+    for (let i = 0; i < p.length; i++) if (p[i] !== q[i]) return false;
+    return true;
+  };
+  return (["names", "ends", "mutual", "counts", "reports", "x", "y", "r"] as const).every((k) => same(a[k], b[k]));
 }
 
 export interface Box {

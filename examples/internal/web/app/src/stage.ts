@@ -255,7 +255,8 @@ export class Stage {
   private litLabels(i: number, near: Uint32Array): void {
     const { net, theme, sprites } = this;
     const { k, dx, dy } = this.pilot.camera;
-    const placer = new Placer(this.width, this.height);
+    // A panel at the right covers what is below it; the buttons there cover little.
+    const placer = new Placer(this.width - Math.max(0, this.pilot.insets.right - 70), this.height);
     const most = weight(net, byWeight(net)[0]) || 1;
     const at = (j: number) => ({ x: net.x[j] * k + dx, y: net.y[j] * k + dy });
     const draw = (j: number, text: string, size: number, heavy: number, colour: string, gap = 0) => {

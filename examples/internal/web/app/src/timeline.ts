@@ -55,7 +55,9 @@ export class Timeline {
   /** load asks which past there is; without one the slider stays away. */
   async load(at: string): Promise<boolean> {
     try {
-      this.history = await get<History>("/api/v1/history?points=200");
+      // Whoever keeps no history says so here, without an error in the console.
+      const stats = await get<{ history?: unknown }>("/api/v1/stats");
+      this.history = stats?.history ? await get<History>("/api/v1/history?points=200") : undefined;
     } catch {
       return false;
     }
