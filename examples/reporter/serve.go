@@ -19,6 +19,7 @@ import (
 
 	"github.com/xmppgraph/xmppgraph/connect"
 	"github.com/xmppgraph/xmppgraph/examples/internal/cli"
+	"github.com/xmppgraph/xmppgraph/examples/internal/metrics"
 	"github.com/xmppgraph/xmppgraph/examples/internal/providers"
 	"github.com/xmppgraph/xmppgraph/optin"
 	"github.com/xmppgraph/xmppgraph/report"
@@ -160,7 +161,7 @@ func (p *program) reporter(s site, source report.Source) (*report.Reporter, erro
 // publish runs the reporters until ctx ends or the session is beyond repair.
 func (p *program) publish(ctx context.Context) error {
 	if p.metrics != "" {
-		stop, err := serveMetrics(ctx, p.metrics, func(w io.Writer) { writeMetrics(w, p.reporters, p.consent) }, p.log)
+		stop, err := serveMetrics(ctx, p.metrics, func() []metrics.Family { return collect(p.reporters, p.consent) }, p.log)
 		if err != nil {
 			return err
 		}

@@ -41,7 +41,7 @@ func line(w http.ResponseWriter, r *http.Request, status int, text string) {
 const prefix = "xmpp_aggregator_"
 
 // serveMetrics sends numbers for Prometheus. There is no name of a domain among them.
-func (s *Server) serveMetrics(w http.ResponseWriter, _ *http.Request) {
+func (s *Server) serveMetrics(w http.ResponseWriter, r *http.Request) {
 	all := append(s.graphMetrics(), s.requestMetrics()...)
 	if s.o.Crawl != nil {
 		if st, ok := s.o.Crawl(); ok {
@@ -51,7 +51,7 @@ func (s *Server) serveMetrics(w http.ResponseWriter, _ *http.Request) {
 	if s.o.Metrics != nil {
 		all = append(all, s.o.Metrics()...)
 	}
-	metrics.Serve(w, all...)
+	metrics.Serve(w, r, all...)
 }
 
 func (s *Server) graphMetrics() []metrics.Family {

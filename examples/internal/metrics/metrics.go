@@ -57,12 +57,14 @@ func Write(w io.Writer, families ...Family) error {
 }
 
 // Serve sends families as the answer to a request.
-func Serve(w http.ResponseWriter, families ...Family) {
+func Serve(w http.ResponseWriter, r *http.Request, families ...Family) {
 	h := w.Header()
 	h.Set("Content-Type", ContentType)
 	h.Set("Cache-Control", "no-store")
-	// An error here is the client's departure.
-	_ = Write(w, families...)
+	if r.Method != http.MethodHead {
+		// An error here is the client's departure.
+		_ = Write(w, families...)
+	}
 }
 
 var (
