@@ -8,7 +8,6 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"net/http"
 	"sync"
 	"time"
 
@@ -25,7 +24,11 @@ import (
 	"github.com/xmppgraph/xmppgraph/examples/internal/web"
 	"github.com/xmppgraph/xmppgraph/graph"
 	"github.com/xmppgraph/xmppgraph/optin"
+	"github.com/xmppgraph/xmppgraph/xep"
 )
+
+// farewell is how long ending all subscriptions may take, which begins at the same time as the goodbye of the server.
+const farewell = 4 * time.Second
 
 // aggregate crawls and serves until ctx ends or something essential fails.
 func aggregate(ctx context.Context, c *config, log *slog.Logger, stdout io.Writer, line *progress) (err error) {
@@ -39,23 +42,34 @@ func aggregate(ctx context.Context, c *config, log *slog.Logger, stdout io.Write
 		}
 		defer func() { err = errors.Join(err, db.Close()) }()
 	}
-	listener, err := net.Listen("tcp", c.listen)
+	g := graph.New(graph.Options{MaxAge: max(graph.DefaultMaxAge, 5*c.interval)})
+	op, err := newOperation(ctx, c, db, g, log)
 	if err != nil {
 		return err
 	}
-	g := graph.New(graph.Options{MaxAge: max(graph.DefaultMaxAge, 5*c.interval)})
-	press := edition.New(g, edition.Options{})
-	interfaces := newPrograms(press, api.Options{History: past(db)})
+	front, err := newFront(c, log)
+	if err != nil {
+		return err
+	}
+	defer front.close()
+	listener, err := net.Listen("tcp", c.listen)
+	if err != nil {
+		return fmt.Errorf("-listen: %w", err)
+	}
+	press := edition.New(g, edition.Options{Exclude: op.exclusion.Has})
+	op.exclusion.Watch(func([]xep.Name) { press.Refresh() })
+	history := op.history(db)
+	interfaces := newPrograms(press, api.Options{History: history})
 	defer interfaces.Close()
-	pages := web.New(press, web.Options{Site: site(c), History: past(db), Submit: interfaces})
-	srv := newServer(interfaces.with(pages), log)
+	pages := web.New(press, web.Options{Site: site(c), History: history, Submit: interfaces})
+	srv := newServer(front.handler(interfaces.with(pages)), log)
 	srv.RegisterOnShutdown(interfaces.Close)
 
 	var parts sync.WaitGroup
 	defer parts.Wait()
 	defer cancel(nil)
 	parts.Go(func() {
-		if err := srv.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		if err := front.serve(srv, listener); err != nil {
 			cancel(fmt.Errorf("serve: %w", err))
 		}
 	})
@@ -63,14 +77,23 @@ func aggregate(ctx context.Context, c *config, log *slog.Logger, stdout io.Write
 		<-ctx.Done()
 		shutdown(srv)
 	})
-	fmt.Fprintf(stdout, "http://%s/\n", address(c.listen, listener))
+	reload := op.reloads()
+	parts.Go(func() { front.run(ctx, reload, log) })
+	parts.Go(func() { op.run(ctx) })
+	fmt.Fprintf(stdout, "%s://%s/\n", front.scheme(), address(c.listen, listener))
 
-	crawler := newCrawler(c)
+	crawler := newCrawler(c, op)
+	op.exclusion.Watch(func(readmitted []xep.Name) {
+		for _, n := range readmitted {
+			// Reports that have not changed since don't lead to it. That there is no room for it is no worse than before.
+			_ = crawler.Submit(n.String())
+		}
+	})
 	if db != nil {
 		crawler.Store = db
 		parts.Go(func() { keepHistory(ctx, db, crawler.Stats, g, log) })
 	}
-	s, done, err := session(ctx, c, crawler, log)
+	s, done, err := session(ctx, c, crawler, op, log)
 	if err != nil {
 		if ctx.Err() != nil {
 			return ended(ctx)
@@ -78,7 +101,7 @@ func aggregate(ctx context.Context, c *config, log *slog.Logger, stdout io.Write
 		return err
 	}
 	defer done()
-	if err := crawlInto(ctx, c, crawler, s, g, interfaces, log, line); err != nil {
+	if err := crawlInto(ctx, c, crawler, s, op, g, interfaces, log, line); err != nil {
 		return err
 	}
 	return ended(ctx)
@@ -94,7 +117,7 @@ func ended(ctx context.Context) error {
 
 // session connects as the operator wants.
 // The returned function ends the session, and whatever was started for it.
-func session(ctx context.Context, c *config, crawler *crawl.Crawler, log *slog.Logger) (crawl.Session, func(), error) {
+func session(ctx context.Context, c *config, crawler *crawl.Crawler, op *operation, log *slog.Logger) (crawl.Session, func(), error) {
 	if c.demo {
 		return startDemo(ctx, c, crawler, log)
 	}
@@ -106,7 +129,7 @@ func session(ctx context.Context, c *config, crawler *crawl.Crawler, log *slog.L
 	if c.component != "" {
 		dial, ns = connect.Component, component.NSAccept
 	}
-	cfg.Handler = answers(ns, crawler)
+	cfg.Handler = answers(ns, crawler, op.answers()...)
 	s, err := dial(ctx, cfg)
 	if err != nil {
 		return nil, nil, err
@@ -120,12 +143,13 @@ func session(ctx context.Context, c *config, crawler *crawl.Crawler, log *slog.L
 		})
 	}
 	log.Info("connected", "as", s.LocalAddr())
-	return s, func() { _ = s.Close() }, nil
+	leave := op.attend(ctx, s)
+	return s, func() { leave(); _ = s.Close() }, nil
 }
 
 // answers is what the session says to others, and where it receives events.
-func answers(ns string, crawler *crawl.Crawler) *mux.ServeMux {
-	return mux.New(ns, crawler.Handle(), optin.Handle())
+func answers(ns string, crawler *crawl.Crawler, more ...mux.Option) *mux.ServeMux {
+	return mux.New(ns, append([]mux.Option{crawler.Handle(), optin.Handle()}, more...)...)
 }
 
 func connectConfig(c *config, log *slog.Logger) (cfg connect.Config, err error) {
@@ -150,25 +174,29 @@ func connectConfig(c *config, log *slog.Logger) (cfg connect.Config, err error) 
 }
 
 // newCrawler returns a crawler that lacks a session, because a session's answers need the crawler first.
-func newCrawler(c *config) *crawl.Crawler {
+func newCrawler(c *config, op *operation) *crawl.Crawler {
 	return &crawl.Crawler{
 		Contact:         c.contact,
 		Interval:        c.interval,
 		Concurrency:     c.concurrency,
 		Rate:            c.rate,
 		NoSubscriptions: c.noSubscriptions,
+		Exclude:         op.exclusion.Has,
+		Farewell:        farewell,
 	}
 }
 
 // crawlInto crawls into the graph until ctx ends.
-func crawlInto(ctx context.Context, c *config, crawler *crawl.Crawler, s crawl.Session, g *graph.Graph, p *programs, log *slog.Logger, line *progress) error {
+func crawlInto(ctx context.Context, c *config, crawler *crawl.Crawler, s crawl.Session, op *operation, g *graph.Graph, p *programs, log *slog.Logger, line *progress) error {
 	crawler.Session, crawler.Seeds, crawler.Spacing = s, c.seeds, c.spacing
 	if c.spacing == 0 {
 		crawler.Spacing = -1
 	}
-	if c.verdictTTL > 0 {
-		crawler.Consent = &optin.Checker{Session: s, NamedTTL: c.verdictTTL, MaxEntries: crawl.DefaultMaxDomains}
+	ttl := c.verdictTTL
+	if ttl <= 0 {
+		ttl = 2 * c.interval
 	}
+	crawler.Consent = &optin.Checker{Session: s, Policy: op.policy(), NamedTTL: ttl, MaxEntries: crawl.DefaultMaxDomains}
 	if c.rate == 0 {
 		crawler.Rate = -1
 	}
@@ -182,7 +210,7 @@ func crawlInto(ctx context.Context, c *config, crawler *crawl.Crawler, s crawl.S
 		line.run(drawn, func() string { return summary(crawler.Stats(), g.Snapshot().Counts()) })
 	})
 	for ev := range crawler.Run(ctx) {
-		ev.Apply(g)
+		op.exclusion.Apply(g, ev)
 		tell.event(ev)
 	}
 	return crawler.Err()
@@ -223,5 +251,5 @@ func site(c *config) web.Site {
 	if c.demo {
 		return web.Site{Title: c.title, Demo: true}
 	}
-	return web.Site{Title: c.title, Contact: c.contact}
+	return web.Site{Title: c.title, URL: c.url, Operator: c.operator, Contact: c.contact, Source: c.source, Legal: c.legal}
 }

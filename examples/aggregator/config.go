@@ -23,6 +23,8 @@ const usage = `Usage:
     aggregator -jid me@example.org -password-file FILE -contact URI -seed DOMAIN…
     aggregator -component crawler.example.org -server HOST:PORT -secret-file FILE
                -contact URI -seed DOMAIN…
+    aggregator … -check-config
+    aggregator COMMAND …
 
 Draws the network of XMPP servers from what they report about themselves
 (XEP-0485). It begins at the seeds, follows the domains that reports name, and
@@ -31,7 +33,14 @@ named; all others are counted.
 
     -demo                a network invented on the spot, without any contact to
                          the outside, crawled at a pace that suits a viewer
-    -listen ADDR         where to serve HTTP (default localhost:8080)
+    -check-config        say what the other options would do, and what of it
+                         can't work, without doing it; the status is 0 or 2
+
+Commands, each with a -h of its own; the service may be running meanwhile:
+    exclude DOMAIN       never ask or show a domain
+    readmit DOMAIN       take it off the exclusion list
+    exclusions           print that list
+    requests             print what was asked for by message, and what came of it
 
 Connecting, as a user:
     -jid ADDRESS         the account
@@ -62,7 +71,42 @@ Crawling:
                          a file (SQLite) or postgres://USER@HOST/NAME; without
                          it all is forgotten at the end
 
-    -title TEXT          the title of the page
+Who is left out, and who is named by policy:
+    -exclude-file FILE   domains that are never asked and never shown, one per
+                         line; "*.example.org" stands for all subdomains, and
+                         # begins a comment. Changes are taken up within
+                         seconds. The database keeps a list of its own, see
+                         the commands
+    -providers WHERE     name the domains of this JSON array, a file or a URL,
+                         although they don't advertise; the XEP knows no such
+                         exception
+With a database, whoever is among the contact addresses of a domain (XEP-0157),
+or the domain itself, may exclude it by a message to the crawler's address:
+"exclude example.org".
+
+The page:
+    -listen ADDR         where to serve it (localhost:8080)
+    -url URL             its public address, for links and for those who are
+                         asked: https://graph.example.org
+    -title TEXT          its title
+    -operator TEXT       who runs it
+    -legal FILE          a text for the page about it, such as an imprint
+    -source URL          where its source is, if you have changed it
+
+Encryption, unless a reverse proxy sees to it:
+    -tls-cert FILE       the certificate and those between it and its authority
+                         (PEM), and
+    -tls-key FILE        its key; both are read again when they change
+    -acme-domain DOMAIN  get a certificate for this domain from Let's Encrypt,
+                         whose terms you agree to with this; repeat for more.
+                         The page must be served at port 443, or -redirect at 80
+    -acme-cache DIR      where it is kept (acme, beside the database's file)
+    -acme-directory URL  another authority
+    -redirect ADDR       serve HTTP there that leads to HTTPS
+    -trusted-proxy NET   believe what X-Forwarded-For or Forwarded say if the
+                         request comes from there, an address or 192.0.2.0/24;
+                         repeat for more
+
     -log-level LEVEL     debug, info, warn or error (info); debug shows names
                          that are not public
     -log-format FORMAT   text or json (text)
@@ -73,7 +117,8 @@ Every option can also be given in the environment: AGGREGATOR_LISTEN and so on,
 several seeds separated by commas.
 
 The URL is printed once the page is there. Everything else goes to stderr.
-SIGINT or SIGTERM ends the program.
+SIGINT or SIGTERM ends the program within 10 s, a second one at once.
+SIGHUP has it read -exclude-file, -tls-cert and -tls-key again.
 `
 
 // config is what the operator wants.
@@ -101,6 +146,15 @@ type config struct {
 	title           string
 	logLevel        slog.Level
 	logFormat       string
+	operations
+}
+
+// sources are where options come from beside the command line.
+var sources = []ff.Option{
+	ff.WithEnvVarPrefix("AGGREGATOR"),
+	ff.WithEnvVarSplit(","),
+	ff.WithConfigFileFlag("config"),
+	ff.WithConfigFileParser(ff.PlainParser),
 }
 
 // usageError is a mistake in how the program was called.
@@ -112,6 +166,24 @@ func parseConfig(args []string) (*config, error) {
 	c := new(config)
 	fs := flag.NewFlagSet("aggregator", flag.ContinueOnError)
 	fs.SetOutput(io.Discard)
+	c.flags(fs)
+	err := ff.Parse(fs, args, sources...)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		return nil, flag.ErrHelp
+	case err != nil:
+		return nil, usageError{err}
+	case fs.NArg() > 0:
+		return nil, usageError{fmt.Errorf("unexpected argument %q; the commands are %s, and come first", fs.Arg(0), commandNames())}
+	}
+	if err := c.check(); err != nil {
+		return nil, usageError{err}
+	}
+	return c, nil
+}
+
+// flags adds all options.
+func (c *config) flags(fs *flag.FlagSet) {
 	fs.BoolVar(&c.demo, "demo", false, "")
 	fs.IntVar(&c.demoSize, "demo-size", 0, "")
 	fs.Uint64Var(&c.demoSeed, "demo-seed", 485, "")
@@ -135,26 +207,13 @@ func parseConfig(args []string) (*config, error) {
 	fs.TextVar(&c.logLevel, "log-level", slog.LevelInfo, "")
 	fs.StringVar(&c.logFormat, "log-format", "text", "")
 	_ = fs.String("config", "", "")
-	err := ff.Parse(fs, args,
-		ff.WithEnvVarPrefix("AGGREGATOR"),
-		ff.WithEnvVarSplit(","),
-		ff.WithConfigFileFlag("config"),
-		ff.WithConfigFileParser(ff.PlainParser))
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-		return nil, flag.ErrHelp
-	case err != nil:
-		return nil, usageError{err}
-	case fs.NArg() > 0:
-		return nil, usageError{fmt.Errorf("unexpected argument %q", fs.Arg(0))}
-	}
-	if err := c.check(); err != nil {
-		return nil, usageError{err}
-	}
-	return c, nil
+	c.register(fs)
 }
 
 func (c *config) check() error {
+	if err := c.operations.check(c.listen, c.database); err != nil {
+		return err
+	}
 	switch {
 	case c.interval <= 0 || c.verdictTTL < 0 || c.spacing < 0 || c.concurrency <= 0:
 		return errors.New("-interval and -concurrency must be positive, -verdict-ttl and -spacing not negative")

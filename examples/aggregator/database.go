@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"log/slog"
-	"strings"
 	"time"
 
 	"github.com/xmppgraph/xmppgraph/crawl"
@@ -22,7 +21,7 @@ const (
 
 // openDatabase opens what the operator named: PostgreSQL by its URL, anything else is a file.
 func openDatabase(ctx context.Context, place string) (store.Store, error) {
-	if strings.HasPrefix(place, "postgres://") || strings.HasPrefix(place, "postgresql://") {
+	if isURL(place) {
 		return postgres.Open(ctx, place, postgres.Options{})
 	}
 	return sqlite.Open(ctx, place, sqlite.Options{})

@@ -60,7 +60,7 @@ func TestScripts(t *testing.T) {
 			_ = l.Close()
 			return err
 		},
-		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){"get": cmdGet},
+		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){"get": cmdGet, "gone": cmdGone},
 	})
 }
 

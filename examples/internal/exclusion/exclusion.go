@@ -54,7 +54,7 @@ type List struct {
 	said    string
 
 	mu       sync.Mutex
-	watchers []func()
+	watchers []func(readmitted []xep.Name)
 }
 
 // state is what is excluded at a time. It is never changed.
@@ -89,8 +89,9 @@ func (l *List) Kept(name xep.Name) (store.Exclusion, bool) {
 	return e, ok
 }
 
-// Watch has f called after every change, by whoever makes it, and so must return soon.
-func (l *List) Watch(f func()) {
+// Watch has f called after every change, by whoever makes it, so that it must return soon.
+// It is told which domains are excluded no more, those below a domain left aside.
+func (l *List) Watch(f func(readmitted []xep.Name)) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.watchers = append(l.watchers, f)
@@ -162,9 +163,25 @@ func (l *List) put(before, next *state) {
 	l.mu.Lock()
 	watchers := l.watchers
 	l.mu.Unlock()
+	readmitted := l.readmitted(before)
 	for _, f := range watchers {
-		f()
+		f(readmitted)
 	}
+}
+
+// readmitted returns whom the state before named, and the present one does not.
+func (l *List) readmitted(before *state) (names []xep.Name) {
+	for n := range before.kept {
+		if !l.Has(n) {
+			names = append(names, n)
+		}
+	}
+	for n := range before.file.exact {
+		if _, both := before.kept[n]; !both && !l.Has(n) {
+			names = append(names, n)
+		}
+	}
+	return names
 }
 
 func same[V any](a, b map[xep.Name]V) bool {

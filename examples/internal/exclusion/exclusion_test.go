@@ -115,6 +115,24 @@ func (s *shelf) Exclusions(context.Context) ([]store.Exclusion, error) {
 	return s.all, s.err
 }
 
+// notes is a log that may be read while it is written.
+type notes struct {
+	mu sync.Mutex
+	b  strings.Builder
+}
+
+func (n *notes) Write(b []byte) (int, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.b.Write(b)
+}
+
+func (n *notes) String() string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.b.String()
+}
+
 // The file and the database are followed, and a fault in either takes nothing off the list.
 func TestRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -122,10 +140,11 @@ func TestRun(t *testing.T) {
 		write := func(s string) { require.NoError(t, os.WriteFile(file, []byte(s), 0o600)) }
 		write("denmark.lit\n")
 		db := new(shelf)
-		var log strings.Builder
+		var log notes
 		l := &List{File: file, Keeper: db, Logger: slog.New(slog.NewTextHandler(&log, nil))}
 		changes := 0
-		l.Watch(func() { changes++ })
+		var readmitted []xep.Name
+		l.Watch(func(names []xep.Name) { changes++; readmitted = names })
 		require.NoError(t, l.Load(t.Context()))
 		require.True(t, l.Has(denmark))
 		require.Equal(t, 1, changes)
@@ -158,6 +177,7 @@ func TestRun(t *testing.T) {
 		require.False(t, l.Has(denmark))
 		require.False(t, l.Has(yorick))
 		require.True(t, l.Has(verona))
+		require.ElementsMatch(t, []xep.Name{denmark, yorick}, readmitted)
 		require.NotContains(t, log.String(), "verona")
 		cancel()
 		<-done
@@ -192,7 +212,7 @@ func TestLoadFails(t *testing.T) {
 func TestGraph(t *testing.T) {
 	g := graph.New(graph.Options{})
 	l := &List{Keeper: new(shelf), Logger: quiet}
-	l.Watch(func() { l.Purge(g) })
+	l.Watch(func([]xep.Name) { l.Purge(g) })
 	until := time.Now().Add(time.Hour)
 	report := func(d, peer xep.Name) crawl.Event {
 		return crawl.Event{Kind: crawl.ReportAccepted, Domain: d, Report: &graph.Report{

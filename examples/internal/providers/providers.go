@@ -18,6 +18,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/xmppgraph/xmppgraph/examples/internal/store"
 	"github.com/xmppgraph/xmppgraph/optin"
 	"github.com/xmppgraph/xmppgraph/xep"
 )
@@ -34,6 +35,12 @@ const (
 	maxBytes = 1 << 20
 )
 
+// Cache is the part of a database that keeps documents.
+type Cache interface {
+	Cached(ctx context.Context, key string) (store.Cached, error)
+	Cache(ctx context.Context, c store.Cached) error
+}
+
 // List is a list of domains from a URL or a file: a JSON array of strings.
 //
 // Only Location is required. The fields must not be changed once a method was called. Has may be called at any time.
@@ -42,6 +49,8 @@ type List struct {
 	Location string
 	// StateFile is where the last good list from a URL is kept, so that it survives a restart. Empty keeps nothing.
 	StateFile string
+	// Cache is a database to keep it in instead, nil for none.
+	Cache Cache
 	// Refresh is how long the list is good for: [DefaultRefresh] if zero, or 5 minutes for a file.
 	Refresh time.Duration
 	// Client downloads, nil means one of its own.
@@ -72,7 +81,7 @@ func (l *List) Len() int { return l.names.Len() }
 func (l *List) Load(ctx context.Context) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if err := l.restore(); err != nil {
+	if err := l.restore(ctx); err != nil {
 		l.logger().Warn("the list of providers that was kept can't be used", "err", err)
 	}
 	if l.due() > 0 {
@@ -147,7 +156,7 @@ func (l *List) refresh(ctx context.Context) error {
 	if changed {
 		l.logger().Info("providers are named whether or not they advertise", "domains", l.Len(), "skipped", l.state.skipped)
 	}
-	if err := l.keep(); err != nil {
+	if err := l.keep(ctx); err != nil {
 		l.logger().Warn("the list of providers is not kept for a restart", "err", err)
 	}
 	return nil

@@ -1,6 +1,7 @@
 package providers
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/xmppgraph/xmppgraph/examples/internal/store"
 	"github.com/xmppgraph/xmppgraph/xep"
 )
 
@@ -28,20 +30,14 @@ type state struct {
 func (s *state) same(other *state) bool { return slices.Equal(s.Names, other.Names) }
 
 // restore puts the list that was kept to use. That there is none is no error.
-func (l *List) restore() error {
-	if l.StateFile == "" || !l.isURL() {
-		return nil
-	}
-	b, err := readFile(l.StateFile, 2*maxBytes)
-	if errors.Is(err, os.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
+func (l *List) restore(ctx context.Context) error {
+	b, where, err := l.kept(ctx)
+	if err != nil || b == nil {
 		return err
 	}
 	var s state
 	if err := json.Unmarshal(b, &s); err != nil {
-		return fmt.Errorf("%s: %w", l.StateFile, err)
+		return fmt.Errorf("%s: %w", where, err)
 	}
 	if s.Location != l.Location {
 		return nil
@@ -50,7 +46,7 @@ func (l *List) restore() error {
 	for _, name := range s.Names {
 		n, err := xep.ParseName(name)
 		if err != nil {
-			return fmt.Errorf("%s: %w", l.StateFile, err)
+			return fmt.Errorf("%s: %w", where, err)
 		}
 		names = append(names, n)
 	}
@@ -62,15 +58,43 @@ func (l *List) restore() error {
 	return nil
 }
 
+// kept returns the list that was kept and where that was, nil if there is none.
+func (l *List) kept(ctx context.Context) (b []byte, where string, err error) {
+	switch {
+	case !l.isURL():
+	case l.Cache != nil:
+		var c store.Cached
+		c, err = l.Cache.Cached(ctx, l.key())
+		b, where = c.Body, "the database"
+	case l.StateFile != "":
+		b, err = readFile(l.StateFile, 2*maxBytes)
+		where = l.StateFile
+	}
+	if errors.Is(err, os.ErrNotExist) || errors.Is(err, store.ErrNotFound) {
+		return nil, "", nil
+	}
+	return b, where, err
+}
+
+// key tells the documents of different lists apart.
+func (l *List) key() string { return "providers/" + l.Location }
+
 // keep writes the list, whole or not at all.
-func (l *List) keep() error {
-	if l.StateFile == "" || !l.isURL() {
+func (l *List) keep(ctx context.Context) error {
+	if !l.isURL() || l.Cache == nil && l.StateFile == "" {
 		return nil
 	}
 	b, err := json.Marshal(&l.state)
 	if err != nil {
 		return err
 	}
+	if l.Cache != nil {
+		return l.Cache.Cache(ctx, store.Cached{Key: l.key(), ETag: l.state.ETag, Fetched: l.state.Checked, Body: b})
+	}
+	return l.write(b)
+}
+
+func (l *List) write(b []byte) error {
 	f, err := os.CreateTemp(filepath.Dir(l.StateFile), filepath.Base(l.StateFile)+".*")
 	if err != nil {
 		return err
