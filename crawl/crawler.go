@@ -72,6 +72,12 @@ type Crawler struct {
 	Farewell time.Duration
 	// Store keeps what is known beyond the run, nil means that nothing is kept.
 	Store Store
+	// Share divides the domains with other crawlers, nil means that this one has them all. It takes the place of Store.
+	// Its events then tell what this crawler finds; the network of all crawlers is to be had from the database.
+	Share Share
+	// Lease is how long the domains of a crawler that has died wait to be taken over. 0 means [DefaultLease].
+	// All crawlers of a share need the same. One that can't reach its database for five sixths of that visits nobody.
+	Lease time.Duration
 
 	// Spacing is the least time between two questions to one host, or in one visit.
 	// 0 means [DefaultSpacing]; below 0 means none, for networks of one's own.
@@ -230,6 +236,8 @@ func (c *Crawler) newRun() (*run, error) {
 		return nil, errNoSession
 	case c.Contact == "":
 		return nil, errNoContact
+	case c.Share != nil && (c.Store != nil || c.Once):
+		return nil, errSharedOnce
 	}
 	r := &run{
 		consent:     c.Consent,
@@ -254,6 +262,9 @@ func (c *Crawler) newRun() (*run, error) {
 		feeds:       feeds{byNode: make(map[feedKey]*feed)},
 		frontier:    newFrontier(or(c.MaxDomains, DefaultMaxDomains), c.Seed),
 	}
+	if r.hold.init(c); c.Share != nil {
+		r.store = sharedStore{r}
+	}
 	r.poll = or(c.Poll, pollIntervals*r.interval)
 	if r.clock == nil {
 		r.clock = systemClock{}
@@ -277,6 +288,10 @@ func (c *Crawler) newRun() (*run, error) {
 			return nil, fmt.Errorf("crawl: seed: %w", err)
 		}
 		if r.excluded(name) {
+			continue
+		}
+		if c.Share != nil {
+			r.hold.seeds[name], r.hold.mentioned[name] = true, struct{}{}
 			continue
 		}
 		if e, _ := r.frontier.add(name, r.clock.Now()); e != nil {

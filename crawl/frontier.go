@@ -51,6 +51,8 @@ type entry struct {
 	hash     [sha256.Size]byte
 	// dirty tells that the store does not know the latest.
 	dirty bool
+	// lost tells that another crawler may have the domain by now: whatever is known of it here counts no more.
+	lost bool
 	// watch is for those who wait for the entry's visit, nil where nobody does.
 	watch *watch
 }
@@ -185,6 +187,22 @@ func (f *frontier) finish(e *entry) {
 // drop forgets an entry after its visit.
 func (f *frontier) drop(e *entry) {
 	f.finish(e)
+	delete(f.entries, e.name)
+}
+
+// park leaves an entry unvisited until it is removed.
+func (f *frontier) park(e *entry) {
+	if e.place == placeQueued {
+		heap.Remove(&f.queue, e.heap)
+	}
+	if e.place != placeFlight {
+		e.place = placeDone
+	}
+}
+
+// remove forgets an entry at once. One in flight is to be finished when it lands.
+func (f *frontier) remove(e *entry) {
+	f.park(e)
 	delete(f.entries, e.name)
 }
 

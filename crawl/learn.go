@@ -137,6 +137,10 @@ func (r *run) mention(n xep.Name, now time.Time) {
 	if r.excluded(n) {
 		return
 	}
+	if !r.holds(n) {
+		r.elsewhere(n, now)
+		return
+	}
 	if e, isNew := r.frontier.add(n, now); e != nil {
 		e.mentioned = now
 		if isNew {
@@ -202,6 +206,9 @@ func (r *run) fate(e *entry, res *Result, t *teller) func() {
 
 func (r *run) putBack(e *entry, pause time.Duration) {
 	r.frontier.put(e, r.clock.Now(), pause)
+	if r.departing(e.name) {
+		r.frontier.park(e)
+	}
 	r.touch(e)
 }
 

@@ -195,6 +195,9 @@ func (r *run) watch(name xep.Name) (*watch, error) {
 		w.end(a, nil)
 		return w, nil
 	}
+	if !r.holds(name) {
+		return nil, ErrElsewhere
+	}
 	if len(r.urgent) == cap(r.urgent) {
 		return nil, ErrBusy
 	}
@@ -210,6 +213,7 @@ func (r *run) watch(name xep.Name) (*watch, error) {
 		// What a subscription knows already is asked all the same: whoever looks wants to see the whole way.
 		e.polled = time.Time{}
 		r.frontier.seize(e)
+		r.hold.flying[e] = struct{}{}
 		r.urgent <- e
 	}
 	return e.watch, nil

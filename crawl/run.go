@@ -42,6 +42,7 @@ type run struct {
 	over   chan struct{}
 
 	mu          sync.Mutex
+	hold        holding
 	frontier    *frontier
 	feeds       feeds
 	outbox      []batch
@@ -112,12 +113,17 @@ func (r *run) work(ctx context.Context) error {
 	if r.store != nil {
 		others.Go(func() { r.keepSaving(ctx) })
 	}
+	if r.hold.share != nil {
+		others.Go(func() { r.keepHolding(ctx) })
+	}
 	others.Go(func() { r.attendUrgent(ctx) })
 	r.dispatch(ctx)
 	cancel()
 	others.Wait()
 	r.farewell()
-	return r.lastSave()
+	err := r.lastSave()
+	r.resign()
+	return err
 }
 
 // dispatch starts a visit for every entry that is due, and returns after all of them.
@@ -148,8 +154,11 @@ func (r *run) next(ctx context.Context) *entry {
 		var e *entry
 		wait := time.Duration(-1)
 		r.mu.Lock()
-		if len(r.dirty) < maxUnsaved {
-			e, wait = r.frontier.take(r.clock.Now())
+		if now := r.clock.Now(); len(r.dirty) < maxUnsaved && !r.idleTenure(now) {
+			e, wait = r.frontier.take(now)
+		}
+		if e != nil {
+			r.hold.flying[e] = struct{}{}
 		}
 		idle := r.once && r.frontier.idle()
 		r.mu.Unlock()
@@ -199,10 +208,17 @@ func (r *run) visit(ctx context.Context, e *entry) {
 	after := func() { r.putBack(e, min(r.interval, time.Minute)) }
 	var delivered <-chan struct{}
 	var res *Result
-	if r.excluded(e.name) {
+	switch {
+	case c == nil:
+		r.change(func() {
+			r.account(e, nil)
+			r.land(e)
+		})
+		return
+	case r.excluded(e.name):
 		r.change(func() { after, delivered = r.expel(c) })
-	} else {
-		res = r.read(ctx, c)
+	default:
+		res = r.read(r.underLease(ctx), c)
 		r.change(func() {
 			if res != nil {
 				after = r.conclude(c, res)
@@ -216,15 +232,20 @@ func (r *run) visit(ctx context.Context, e *entry) {
 	}
 	r.change(func() {
 		r.account(e, res)
-		after()
+		if r.land(e) {
+			after()
+		}
 	})
 	r.quit(ctx)
 }
 
-// begin makes a visit.
+// begin makes a visit, and returns nil where another crawler may have the domain by now.
 func (r *run) begin(e *entry) *call {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if e.lost {
+		return nil
+	}
 	now := r.clock.Now()
 	e.visitedAt = now
 	c := &call{teller: &teller{at: now, entry: e}, heard: e.heard, watch: e.watch}
@@ -288,6 +309,10 @@ func (r *run) submit(name xep.Name) error {
 	defer r.mu.Unlock()
 	defer poke(r.wake)
 	now := r.clock.Now()
+	if !r.holds(name) {
+		r.elsewhere(name, now)
+		return nil
+	}
 	e, isNew := r.frontier.add(name, now)
 	if e == nil {
 		return errFull

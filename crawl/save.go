@@ -53,7 +53,7 @@ func (r *run) forget(e *entry) {
 // keepSaving saves now and then until ctx ends.
 func (r *run) keepSaving(ctx context.Context) {
 	for ctx.Err() == nil {
-		c, stop := r.clock.After(saveEvery)
+		c, stop := r.clock.After(r.saveEvery())
 		select {
 		case <-c:
 		case <-r.save:
@@ -80,7 +80,7 @@ func (r *run) lastSave() error {
 
 func (r *run) saveNow(ctx context.Context) error {
 	b, undo := r.unsaved()
-	if len(b.Records)+len(b.Gone) == 0 {
+	if len(b.Records)+len(b.Gone) == 0 && !r.mentions() {
 		return nil
 	}
 	err := r.store.Save(ctx, b)
@@ -192,6 +192,7 @@ func (r *run) admit(rec Record) []Event {
 	now := r.clock.Now()
 	e.added, e.answered, e.mentioned = rec.Added, rec.Answered, rec.Mentioned
 	e.failures, e.gone, e.until = max(rec.Failures, 0), rec.GivenUp, r.restoredUntil(rec, now)
+	e.seed = e.seed || r.hold.seeds[e.name]
 	e.visited, e.advertised, e.byDefault = !rec.Answered.IsZero(), rec.Advertised, rec.Default
 	r.settle(e, rec, now)
 	t := &teller{at: now, entry: e}
@@ -200,7 +201,10 @@ func (r *run) admit(rec Record) []Event {
 		return nil
 	}
 	t.tell(Event{Kind: ConsentGiven})
-	if report := rec.Report; report != nil && !rec.Reported.IsZero() && report.Domain == e.name {
+	if r.hold.share != nil {
+		// The report itself stays where it is.
+		e.reported, e.hash = rec.Reported, rec.Hash
+	} else if report := rec.Report; report != nil && !rec.Reported.IsZero() && report.Domain == e.name {
 		e.reported, e.hash = rec.Reported, rec.Hash
 		t.tell(Event{Kind: ReportUnchanged, Report: r.revive(report, e)})
 	}
@@ -216,7 +220,8 @@ func (r *run) settle(e *entry, rec Record, now time.Time) {
 	}
 	if rec.Node.Node != "" && !e.until.IsZero() {
 		r.feeds.move(e, rec.Node.Service, rec.Node.Node)
-		e.feed.held = e.feed.held || rec.Subscribed
+		// What another crawler has subscribed to is not ours, and moves with the next visit.
+		e.feed.held = e.feed.held || rec.Subscribed && r.hold.share == nil
 		if soon := r.frontier.within(now, min(r.interval, reconnectSpread)); rec.Subscribed && soon.Before(at) {
 			// What was published meanwhile was sent to nobody.
 			at = soon

@@ -1,0 +1,204 @@
+package crawl
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// fleet is some crawlers that share their domains.
+type fleet struct {
+	nets     []*fakeNet
+	shares   []*fakeShare
+	crawlers []*Crawler
+	stops    []func()
+}
+
+// launch starts crawlers over one network of n domains in a ring, each of which names the next.
+func launch(t *testing.T, db *fakeSharing, size, n int, change func(*Crawler)) *fleet {
+	t.Helper()
+	f := new(fleet)
+	for range n {
+		net := newFakeNet()
+		for i := range size {
+			net.report(fmt.Sprintf("d%d.test", i), fmt.Sprintf("d%d.test", (i+1)%size))
+		}
+		c, g := newCrawler(net, "d0.test")
+		s := db.Join()
+		c.Share, c.Lease = s, time.Minute
+		change(c)
+		ctx, cancel := context.WithCancel(t.Context())
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			for ev := range c.Run(ctx) {
+				ev.Apply(g)
+			}
+		})
+		f.nets, f.shares, f.crawlers = append(f.nets, net), append(f.shares, s), append(f.crawlers, c)
+		f.stops = append(f.stops, func() { cancel(); wg.Wait() })
+	}
+	return f
+}
+
+func (f *fleet) stop() {
+	for _, s := range f.stops {
+		s()
+	}
+}
+
+// visits returns when a domain was asked about itself, by whomever.
+func (f *fleet) visits(domain string) (all []time.Time) {
+	for _, n := range f.nets {
+		n.mu.Lock()
+		for _, q := range n.asked {
+			if q.host == domain && strings.Contains(q.payload, "disco#info") {
+				all = append(all, q.at)
+			}
+		}
+		n.mu.Unlock()
+	}
+	slices.SortFunc(all, time.Time.Compare)
+	return all
+}
+
+func noSubscriptions(c *Crawler) { c.NoSubscriptions = true }
+
+// apart is the least time between two visits of one domain of a fleet.
+func (f *fleet) apart(size int) time.Duration {
+	least := time.Duration(1 << 62)
+	for i := range size {
+		at := f.visits(fmt.Sprintf("d%d.test", i))
+		for j := 1; j < len(at); j++ {
+			least = min(least, at[j].Sub(at[j-1]))
+		}
+	}
+	return least
+}
+
+func TestCrawlersShareTheFrontier(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const size = 60
+		db := NewFakeSharing(time.Now)
+		f := launch(t, db, size, 3, noSubscriptions)
+		time.Sleep(6 * time.Hour)
+		f.stop()
+		for i := range size {
+			n := len(f.visits(fmt.Sprintf("d%d.test", i)))
+			require.GreaterOrEqual(t, n, 8, "d%d.test", i)
+			require.LessOrEqual(t, n, 15, "d%d.test", i)
+		}
+		require.GreaterOrEqual(t, f.apart(size), 24*time.Minute)
+		for _, n := range f.nets {
+			require.Greater(t, n.count("disco#info"), size, "each had its share")
+		}
+		require.Len(t, db.records.records, size)
+		for p, o := range db.owner {
+			require.Zero(t, o, "part %d was given back at the end", p)
+		}
+	})
+}
+
+func TestCrawlerThatDiesIsInheritedFrom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const size = 40
+		db := NewFakeSharing(time.Now)
+		f := launch(t, db, size, 2, noSubscriptions)
+		time.Sleep(2 * time.Hour)
+		// Who is cut off for good has died, as far as the others can tell; that it ends its visits is the next test's.
+		f.shares[0].sever(true)
+		time.Sleep(3 * time.Hour)
+		before := f.nets[1].count("disco#info")
+		time.Sleep(time.Hour)
+		require.GreaterOrEqual(t, f.nets[1].count("disco#info")-before, size)
+		f.stop()
+	})
+}
+
+// Cut off from the database, a crawler must have ended its visits before anybody else can begin them.
+func TestPartitionedCrawlerStopsInTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const size = 40
+		db := NewFakeSharing(time.Now)
+		f := launch(t, db, size, 2, func(c *Crawler) { noSubscriptions(c); c.Interval = 2 * time.Minute })
+		time.Sleep(30 * time.Minute)
+		for range 5 {
+			cutAt := time.Now()
+			f.shares[0].sever(true)
+			time.Sleep(10 * time.Minute)
+			f.nets[0].mu.Lock()
+			last := f.nets[0].asked[len(f.nets[0].asked)-1].at
+			f.nets[0].mu.Unlock()
+			require.Less(t, last.Sub(cutAt), time.Minute, "it asks nobody once its leases may have ended")
+			f.shares[0].sever(false)
+			time.Sleep(10 * time.Minute)
+		}
+		f.stop()
+		// What was found in the last second before the cut could not be saved, and is asked again after the takeover.
+		require.GreaterOrEqual(t, f.apart(size), 40*time.Second)
+		require.Greater(t, f.nets[0].count("disco#info"), 100)
+	})
+}
+
+// A subscription belongs to the crawler that holds the domain.
+func TestSubscriptionsMove(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const size = 40
+		db := NewFakeSharing(time.Now)
+		listening := func(c *Crawler) { c.Handle() }
+		f := launch(t, db, size, 1, listening)
+		time.Sleep(time.Hour)
+		require.Len(t, f.nets[0].subscribed(), size)
+		more := launch(t, db, size, 1, listening)
+		time.Sleep(time.Hour)
+		a, b := f.nets[0].subscribed(), more.nets[0].subscribed()
+		require.Len(t, append(a, b...), size)
+		require.NotEmpty(t, b)
+		for _, n := range a {
+			require.NotContains(t, b, n)
+		}
+		f.stop()
+		time.Sleep(time.Hour)
+		require.Len(t, more.nets[0].subscribed(), size, "the rest moves when the first one ends")
+		more.stop()
+	})
+}
+
+func TestLookElsewhere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const size = 40
+		db := NewFakeSharing(time.Now)
+		f := launch(t, db, size, 2, noSubscriptions)
+		time.Sleep(time.Hour)
+		here, there := 0, 0
+		for i := range size {
+			for _, c := range f.crawlers {
+				switch _, err := c.Look(t.Context(), fmt.Sprintf("d%d.test", i), nil); {
+				case err == nil:
+					here++
+				default:
+					require.ErrorIs(t, err, ErrElsewhere)
+					there++
+				}
+			}
+		}
+		require.Equal(t, size, here)
+		require.Equal(t, size, there)
+		f.stop()
+	})
+}
+
+func TestShareNeedsNoStore(t *testing.T) {
+	c, _ := newCrawler(newFakeNet(), "a.test")
+	c.Share, c.Store = NewFakeSharing(time.Now).Join(), new(MemoryStore)
+	for range c.Run(t.Context()) {
+		t.Fatal("it runs")
+	}
+	require.ErrorIs(t, c.Err(), errSharedOnce)
+}

@@ -1,0 +1,170 @@
+package crawl
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"iter"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/xmppgraph/xmppgraph/xep"
+)
+
+// fakeParts is how many parts a fakeSharing has.
+const fakeParts = 16
+
+// fakeSharing is a database in memory whose domains several crawlers divide.
+type fakeSharing struct {
+	mu      sync.Mutex
+	now     func() time.Time
+	records MemoryStore
+	owner   [fakeParts]int
+	until   [fakeParts]time.Time
+	alive   map[int]time.Time
+	news    []xep.Name
+	joined  int
+}
+
+// NewFakeSharing returns one; now is its clock.
+func NewFakeSharing(now func() time.Time) *fakeSharing {
+	return &fakeSharing{now: now, alive: make(map[int]time.Time)}
+}
+
+// Join returns the side of one more crawler.
+func (f *fakeSharing) Join() *fakeShare {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.joined++
+	return &fakeShare{db: f, id: f.joined}
+}
+
+type fakeShare struct {
+	db   *fakeSharing
+	id   int
+	heed int // news that were told
+	cut  bool
+}
+
+var errCut = errors.New("the database is out of reach")
+
+// sever cuts the crawler off from the database, or joins them again.
+func (s *fakeShare) sever(cut bool) {
+	s.db.mu.Lock()
+	defer s.db.mu.Unlock()
+	s.cut = cut
+}
+
+func (s *fakeShare) Part(n xep.Name) int {
+	h := fnv.New32a()
+	fmt.Fprint(h, n.String())
+	return int(h.Sum32() % fakeParts)
+}
+
+func (s *fakeShare) Wake() <-chan struct{} { return nil }
+
+func (s *fakeShare) Hold(_ context.Context, d time.Duration) (h Holding, err error) {
+	f := s.db
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if s.cut {
+		return h, errCut
+	}
+	now := f.now()
+	f.alive[s.id] = now.Add(d)
+	maps.DeleteFunc(f.alive, func(_ int, until time.Time) bool { return !until.After(now) })
+	fair := (fakeParts + len(f.alive) - 1) / len(f.alive)
+	for p, o := range f.owner {
+		if o == s.id {
+			h.Parts = append(h.Parts, p)
+		}
+	}
+	for p := range f.owner {
+		if len(h.Parts) < fair && f.owner[p] != s.id && !f.until[p].After(now) {
+			f.owner[p] = s.id
+			h.Parts = append(h.Parts, p)
+		}
+	}
+	for _, p := range h.Parts {
+		f.until[p] = now.Add(d)
+	}
+	if len(h.Parts) > fair {
+		h.Excess = slices.Clone(h.Parts[fair:])
+	}
+	for _, n := range f.news[s.heed:] {
+		if f.owner[s.Part(n)] == s.id {
+			h.News = append(h.News, f.records.records[n])
+		}
+	}
+	s.heed = len(f.news)
+	return h, nil
+}
+
+func (s *fakeShare) Release(_ context.Context, parts ...int) error {
+	s.db.mu.Lock()
+	defer s.db.mu.Unlock()
+	if s.cut {
+		return errCut
+	}
+	for _, p := range parts {
+		if s.db.owner[p] == s.id {
+			s.db.owner[p] = 0
+			s.db.until[p] = time.Time{}
+		}
+	}
+	return nil
+}
+
+func (s *fakeShare) LoadParts(ctx context.Context, parts ...int) iter.Seq2[Record, error] {
+	return func(yield func(Record, error) bool) {
+		for rec, err := range s.db.records.Load(ctx) {
+			rec.Report = nil
+			if (err != nil || slices.Contains(parts, s.Part(rec.Domain))) && !yield(rec, err) {
+				return
+			}
+		}
+	}
+}
+
+func (s *fakeShare) SaveHeld(ctx context.Context, b Batch, mentioned []xep.Name) (lost []xep.Name, err error) {
+	f := s.db
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if s.cut {
+		return nil, errCut
+	}
+	mine := func(n xep.Name) bool {
+		ok := f.owner[s.Part(n)] == s.id
+		if !ok {
+			lost = append(lost, n)
+		}
+		return ok
+	}
+	var kept Batch
+	for _, rec := range b.Records {
+		if mine(rec.Domain) {
+			kept.Records = append(kept.Records, rec)
+		}
+	}
+	for _, n := range b.Gone {
+		if mine(n) {
+			kept.Gone = append(kept.Gone, n)
+		}
+	}
+	if err := f.records.Save(ctx, kept); err != nil {
+		return nil, err
+	}
+	for _, n := range mentioned {
+		rec, known := f.records.records[n]
+		rec.Mentioned = f.now()
+		if !known {
+			rec.Domain, rec.Due, rec.Added = n, f.now(), f.now()
+			f.news = append(f.news, n)
+		}
+		f.records.records[n] = rec
+	}
+	return lost, nil
+}
