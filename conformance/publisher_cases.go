@@ -3,7 +3,6 @@ package conformance
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/xmppgraph/xmppgraph/conformance/peer"
 	"github.com/xmppgraph/xmppgraph/xep"
@@ -78,10 +77,10 @@ func everybody(s *stage) {
 		name := fmt.Sprintf("peer%d.lit", i)
 		s.network.Set(name, b)
 		for _, d := range []xep.Direction{xep.Incoming, xep.Outgoing, xep.Bidi}[:1+i%3] {
-			s.env.Connections.Opened(ownDomain, name, d)
+			s.opened(name, d)
 		}
 	}
-	s.env.Connections.Opened(ownDomain, friend, "")
+	s.opened(friend, "")
 }
 
 func playPayload(ctx context.Context, s *stage) outcome {
@@ -122,7 +121,7 @@ func playZeroPeers(ctx context.Context, s *stage) outcome {
 }
 
 func playNamed(ctx context.Context, s *stage) outcome {
-	s.env.Connections.Opened(ownDomain, friend, xep.Bidi)
+	s.opened(friend, xep.Bidi)
 	s.start(ctx)
 	if o, ok := s.published(ctx); !ok {
 		return o
@@ -134,7 +133,7 @@ func playNamed(ctx context.Context, s *stage) outcome {
 }
 
 func playGone(ctx context.Context, s *stage) outcome {
-	closed := s.env.Connections.Opened(ownDomain, friend, xep.Bidi)
+	closed := s.opened(friend, xep.Bidi)
 	s.start(ctx)
 	if !s.until(ctx, s.Settle, func() bool { return names(s.info(), friend) }) {
 		return skip("a peer that opts in was not named within %v", s.Settle)
@@ -149,11 +148,11 @@ func playGone(ctx context.Context, s *stage) outcome {
 // playUnnamed connects a peer for each behaviour, none of which is consent, beside one that consents.
 func playUnnamed(all ...peer.Behaviour) func(context.Context, *stage) outcome {
 	return func(ctx context.Context, s *stage) outcome {
-		s.env.Connections.Opened(ownDomain, friend, xep.Bidi)
+		s.opened(friend, xep.Bidi)
 		for i, b := range all {
 			name := fmt.Sprintf("%d.%s", i, stranger)
 			s.network.Set(name, b)
-			s.env.Connections.Opened(ownDomain, name, xep.Outgoing)
+			s.opened(name, xep.Outgoing)
 		}
 		return unnamed(ctx, s, func(i int) string { return fmt.Sprintf("%d.%s", i, stranger) }, all)
 	}
@@ -177,19 +176,19 @@ func unnamed(ctx context.Context, s *stage, name func(i int) string, all []peer.
 func playSubdomain(ctx context.Context, s *stage) outcome {
 	name := "chat." + friend
 	s.network.Set(name, peer.Unaware)
-	s.env.Connections.Opened(ownDomain, friend, xep.Bidi)
-	s.env.Connections.Opened(ownDomain, name, xep.Outgoing)
+	s.opened(friend, xep.Bidi)
+	s.opened(name, xep.Outgoing)
 	return unnamed(ctx, s, func(int) string { return name }, []peer.Behaviour{peer.Unaware})
 }
 
 func playSibling(ctx context.Context, s *stage) outcome {
-	s.env.Connections.Opened(ownDomain, siblingName, xep.Bidi)
+	s.opened(siblingName, xep.Bidi)
 	return unnamed(ctx, s, func(int) string { return siblingName }, []peer.Behaviour{peer.Unaware})
 }
 
 func playWithdrawn(then peer.Behaviour) func(context.Context, *stage) outcome {
 	return func(ctx context.Context, s *stage) outcome {
-		s.env.Connections.Opened(ownDomain, friend, xep.Bidi)
+		s.opened(friend, xep.Bidi)
 		s.start(ctx)
 		if !s.until(ctx, s.Settle, func() bool { return names(s.info(), friend) }) {
 			return skip("a peer that opts in was not named within %v", s.Settle)
@@ -206,8 +205,8 @@ func playWithdrawn(then peer.Behaviour) func(context.Context, *stage) outcome {
 	}
 }
 
-// churn is how often a connection comes or goes in the play about the rate.
-const churn = 10 * time.Second
+// churns is how often connections come and go in the play about the rate: every 10 s of an hour.
+const churns = 360
 
 func playRate(ctx context.Context, s *stage) outcome {
 	s.start(ctx)
@@ -216,16 +215,16 @@ func playRate(ctx context.Context, s *stage) outcome {
 	}
 	before := len(s.network.Publications())
 	closed := func() {}
-	for i := range int(time.Hour / churn) {
+	for i := range churns {
 		if i%2 == 0 {
-			closed = s.env.Connections.Opened(ownDomain, friend, xep.Outgoing)
+			closed = s.opened(friend, xep.Outgoing)
 		} else {
 			closed()
 		}
-		s.pass(ctx, churn)
+		s.pass(ctx, s.Window/churns)
 	}
 	if n := len(s.network.Publications()) - before; n > s.Rate {
-		return fail("%d publications in an hour are more than %d", n, s.Rate)
+		return fail("%d publications in %v are more than %d", n, s.Window, s.Rate)
 	}
 	return pass("")
 }

@@ -3,7 +3,6 @@ package conformance_test
 import (
 	"context"
 	"errors"
-	"io"
 	"log/slog"
 	"slices"
 	"strings"
@@ -24,10 +23,12 @@ import (
 	"github.com/xmppgraph/xmppgraph/xep"
 )
 
+var quiet = slog.New(slog.DiscardHandler)
+
 func reporter(e conformance.Environment) *report.Reporter {
 	return &report.Reporter{
 		Session: e.Session, Domain: e.Domain, Service: e.Service, Node: e.Node, Source: e.Connections,
-		Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Logger: quiet,
 	}
 }
 

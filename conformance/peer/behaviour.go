@@ -31,6 +31,7 @@ const (
 	// Foreign answers with a result that holds the feature in an element of another protocol.
 	Foreign
 	// Malformed answers with something that is not XML, after a feature.
+	// On the wire, where servers pass on nothing of the kind, it is text that spells a feature.
 	Malformed
 	// Forged answers with the feature, under the name of another domain.
 	Forged
@@ -76,7 +77,7 @@ type answer struct {
 	typ   string // result or error
 	inner string
 	from  string // in place of the domain's own name
-	raw   string // the whole reply, in place of the others
+	raw   string // the whole reply where there is no wire, in place of the others
 }
 
 func result(inner string) answer { return answer{typ: "result", inner: inner} }
@@ -113,7 +114,9 @@ func (b Behaviour) info(domain string) (answer, bool) {
 	case Foreign:
 		return result("<query xmlns='jabber:iq:version'>" + feature + "</query>"), true
 	case Malformed:
-		return answer{raw: "<iq type='result' from='" + domain + "'><query xmlns='" + nsInfo + "'>" + feature + "</iq>"}, true
+		a := result("&lt;feature var='urn:xmpp:serverinfo:0'/&gt;")
+		a.raw = "<iq type='result' from='" + domain + "'><query xmlns='" + nsInfo + "'>" + feature + "</iq>"
+		return a, true
 	case Forged:
 		return answer{typ: "result", from: "evil.example", inner: query(identity + feature)}, true
 	}

@@ -161,9 +161,20 @@ var errRequest = errors.New("peer: the request is not one element")
 
 // answer finds who is asked, and false if no answer ever comes.
 func (n *Network) answer(to, typ string, payload []byte) (answer, bool) {
+	a, answers, known := n.find(to, typ, payload)
+	if !known {
+		return Unreachable.info(to)
+	}
+	return a, answers
+}
+
+// find looks for the answer, and says whether one ever comes and whether there is anybody of that address.
+func (n *Network) find(to, typ string, payload []byte) (a answer, answers, known bool) {
 	s := xmlscan.New(payload, xmlscan.Limits{})
 	if !s.Next() {
-		return answer{raw: fmt.Sprintf("<iq type='error'><error type='modify'><text>%v</text></error></iq>", errRequest)}, true
+		refusal := failure("modify", "bad-request")
+		refusal.raw = fmt.Sprintf("<iq type='error'><error type='modify'><text>%v</text></error></iq>", errRequest)
+		return refusal, true, true
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -171,25 +182,32 @@ func (n *Network) answer(to, typ string, payload []byte) (answer, bool) {
 	if n.Override != nil {
 		if inner, ok := n.Override(to, string(payload)); ok {
 			if strings.HasPrefix(inner, "<error") {
-				return answer{typ: "error", inner: inner}, true
+				return answer{typ: "error", inner: inner}, true, true
 			}
-			return result(inner), true
+			return result(inner), true, true
 		}
 	}
 	if to == n.service {
-		return n.pubsub(typ, s), true
+		return n.pubsub(typ, s), true, true
 	}
 	if owner, ok := strings.CutPrefix(to, "pubsub."); ok && n.domains[owner] == NodeOnly {
-		return n.strangersNode(s), true
+		return n.strangersNode(s), true, true
 	}
 	b, known := n.domains[to]
+	if !known {
+		return answer{}, false, false
+	}
+	a, answers = b.reply(to, s)
+	return a, answers, true
+}
+
+// reply answers a request to a domain, and false if it never does.
+func (b Behaviour) reply(domain string, s *xmlscan.Scanner) (answer, bool) {
 	switch {
-	case !known:
-		return Unreachable.info(to)
 	case s.Is(nsInfo, "query"):
-		return b.info(to)
+		return b.info(domain)
 	case s.Is(nsItems, "query") && b != Silent:
-		return result("<query xmlns='" + nsItems + "'><item jid='pubsub." + to + "'/></query>"), true
+		return result("<query xmlns='" + nsItems + "'><item jid='pubsub." + domain + "'/></query>"), true
 	case b == Silent:
 		return answer{}, false
 	}

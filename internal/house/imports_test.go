@@ -30,7 +30,7 @@ var rooms = map[string][]string{
 	"report":                      {"internal/disco", "internal/roundtrip", "internal/xmlscan", "optin", "pubsub", "xep"},
 	"crawl":                       {"graph", "internal/disco", "internal/roundtrip", "internal/xmlscan", "optin", "pubsub", "xep"},
 	"crawl/storetest":             {"crawl", "graph", "xep"},
-	"conformance/peer":            {"internal/roundtrip", "internal/xmlscan", "xep"},
+	"conformance/peer":            {"internal/roundtrip", "internal/testserver", "internal/xmlscan", "xep"},
 	"conformance":                 {"conformance/peer", "connect", "crawl", "graph", "internal/disco", "internal/roundtrip", "internal/xmlscan", "optin", "pubsub", "report", "xep"},
 	"conformance/conformancetest": {"conformance"},
 	"internal/testserver":         {"internal/xmlscan", "xep"},

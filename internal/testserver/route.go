@@ -56,6 +56,9 @@ func (c *conn) handle(frame []byte) error {
 		c.srv.answered(n.attr("id"), from, n.raw())
 		return nil
 	}
+	if c.elsewhere(n, typ, from, to) {
+		return nil
+	}
 	h, service := c.srv.lookup(domainOf(to))
 	if h == nil {
 		c.unknown(n, from, to)
@@ -67,6 +70,28 @@ func (c *conn) handle(frame []byte) error {
 	c.latest++
 	r.serve()
 	return nil
+}
+
+// elsewhere asks the configured function for an answer, and reports whether it took the request.
+func (c *conn) elsewhere(n node, typ, from, to string) bool {
+	answer := c.srv.cfg.Answer
+	if answer == nil {
+		return false
+	}
+	reply, ok := answer(Request{From: from, To: to, Type: typ, Payload: n.first().raw()})
+	if !ok || reply.Type == "" {
+		return ok
+	}
+	sender := to
+	if reply.From != "" {
+		sender = reply.From
+	}
+	b := appendAttr([]byte("<iq"), "type", reply.Type)
+	b = appendAttr(b, "id", n.attr("id"))
+	b = appendAttr(b, "from", sender)
+	b = append(appendAttr(b, "to", from), '>')
+	c.send(append(append(b, reply.Inner...), "</iq>"...))
+	return true
 }
 
 // session finds the session that an address belongs to.

@@ -2,6 +2,7 @@ package testserver
 
 import (
 	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"net"
@@ -52,6 +53,29 @@ type Config struct {
 	Now func() time.Time
 	// After is the timer of delayed replies and slow drips, by default time.After.
 	After func(time.Duration) <-chan time.Time
+	// Answer is asked before a simulated domain is, and answers in its place if it returns true; nil leaves all to those.
+	// It must return at once, for it holds up the connection that the request came on.
+	Answer func(Request) (Reply, bool)
+}
+
+// Request is an IQ request to a simulated address, for [Config.Answer].
+type Request struct {
+	// From is the full address of the session that asks, To is whom it asks.
+	From, To string
+	// Type is get or set.
+	Type string
+	// Payload is the request's first child, valid until the answer is returned.
+	Payload []byte
+}
+
+// Reply is an answer to a [Request]. The zero value means that none ever comes.
+type Reply struct {
+	// Type is result or error, or empty for no answer.
+	Type string
+	// From is who answers, if it is not who was asked.
+	From string
+	// Inner are the children of the iq.
+	Inner string
 }
 
 func (c Config) withDefaults() Config {
@@ -191,6 +215,11 @@ func (s *Server) ComponentAddr() string { return s.addr(portComponent) }
 
 // CertPool holds the authority that signed the certificates of all hosted domains.
 func (s *Server) CertPool() *x509.CertPool { return s.tls.pool }
+
+// CertPEM is the certificate of that authority, for programs that read it from a file.
+func (s *Server) CertPEM() []byte {
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.tls.cert.Raw})
+}
 
 func (s *Server) addr(port int) string {
 	s.mu.RLock()
