@@ -17,6 +17,7 @@ import (
 
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/input"
 	cdplog "github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/runtime"
@@ -26,7 +27,7 @@ import (
 )
 
 // patience bounds the wait for what should happen within a second, on a machine that is busy.
-const patience = 30 * time.Second
+const patience = time.Minute
 
 // chrome is the browser that all tests share: each has tabs of its own, which know nothing of each other.
 var chrome context.Context
@@ -103,7 +104,7 @@ func newTab(t *testing.T, s screen) *tab {
 	ctx, cancel := chromedp.NewContext(chrome, chromedp.WithNewBrowserContext())
 	tb := &tab{t: t, screen: s}
 	require.NoError(t, chromedp.Listen(ctx, tb.listen))
-	ctx, late := context.WithTimeout(ctx, 2*patience)
+	ctx, late := context.WithTimeout(ctx, 5*patience)
 	tb.ctx = ctx
 	t.Cleanup(func() {
 		late()
@@ -238,12 +239,30 @@ func (tb *tab) until(expression string) {
 	}
 }
 
+func (tb *tab) click(selector string) {
+	tb.t.Helper()
+	tb.run(chromedp.Click(chromedp.CSS(selector), chromedp.NodeVisible))
+}
+
 // keys presses keys, one after the other, wherever the focus is.
 func (tb *tab) keys(all ...string) {
 	tb.t.Helper()
 	for _, k := range all {
-		tb.run(chromedp.KeyEvent(k))
+		tb.run(press(k)...)
 	}
+}
+
+// press is a key that goes down and up again. Unlike that of chromedp, it types nothing where the page has taken the key for itself.
+func press(key string) (steps []chromedp.Action[chromedp.Void]) {
+	for _, r := range key {
+		events := kb.Encode(r)
+		down, up := events[0], events[len(events)-1]
+		if len(events) == 3 {
+			down.Text, down.UnmodifiedText = events[1].Text, events[1].UnmodifiedText
+		}
+		steps = append(steps, call(input.DispatchKeyEvent, *down), call(input.DispatchKeyEvent, *up))
+	}
+	return steps
 }
 
 // keyTab is the key that moves the focus.

@@ -4,7 +4,6 @@ package browser
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -28,7 +27,7 @@ type site struct {
 func newSite(t *testing.T, g *graph.Graph) *site {
 	t.Helper()
 	press := edition.New(g, edition.Options{Pulse: 20 * time.Millisecond})
-	programs := api.New(press, api.Options{Visit: visit})
+	programs := api.New(press, api.Options{Look: look})
 	pages := web.New(press, web.Options{Submit: programs, Site: web.Site{
 		Title: "Test network", Operator: "Somebody", Contact: "mailto:ops@example.org", Legal: "# Imprint\n\nA [link](https://example.org/).\n\n- one\n- two",
 	}})
@@ -46,17 +45,16 @@ func newSite(t *testing.T, g *graph.Graph) *site {
 	return &site{g, srv.URL}
 }
 
-// visit finds that a domain does not opt in, with what a hostile one may answer.
-func visit(_ context.Context, name xep.Name, onStep func(pubsub.Step)) (*crawl.Result, error) {
-	r := &crawl.Result{Domain: name, Start: time.Now(), End: time.Now(), Outcome: crawl.OutcomeUnreachable, Err: errors.New("no")}
-	for _, s := range []pubsub.Step{
-		{Name: pubsub.StepDomainInfo, Asked: "disco#info of " + name.String(), Got: markup, Took: 84 * time.Millisecond},
+// look finds that a domain does not opt in, with what a hostile one may answer.
+func look(_ context.Context, domain string, onStep func(pubsub.Step)) (crawl.Account, error) {
+	a := crawl.Account{At: time.Now(), Outcome: crawl.OutcomeUnnamed, Trace: pubsub.Trace{
+		{Name: pubsub.StepDomainInfo, Asked: "disco#info of " + domain, Got: markup, Took: 84 * time.Millisecond},
 		{Name: pubsub.StepOptIn, Status: pubsub.StatusFailed, Asked: "the feature urn:xmpp:serverinfo:0", Got: "not there", Err: pubsub.ErrNotAdvertised},
-	} {
+	}}
+	for _, s := range a.Trace {
 		onStep(s)
-		r.Trace = append(r.Trace, s)
 	}
-	return r, nil
+	return a, nil
 }
 
 // Names that want to be something else, and words that want to be markup.

@@ -251,7 +251,8 @@ func TestText(t *testing.T) {
 		{Heading: 3, Lines: [][]Span{{{Text: "More"}}}},
 	}, got)
 	now := noon
-	h := New(press(&now), Options{Site: Site{Legal: "# Imprint\n\nMail [us](mailto:a@b.test)"}})
+	h := New(press(&now), Options{Site: Site{Legal: "# Imprint\n\nMail [us](mailto:a@b.test)", OptOut: "crawler.b.test"}})
+	require.Contains(t, body(t, get(t, h, "/about")), "exclude example.org</code>, with your domain in it, to <code>crawler.b.test</code>")
 	require.Contains(t, body(t, get(t, h, "/about")), `<p>Mail <a href="mailto:a@b.test">us</a></p>`)
 }
 

@@ -26,6 +26,8 @@ type Site struct {
 	Contact string
 	// Source is the https: URI of the source that the site runs, that of this project by default.
 	Source string
+	// OptOut is the address, such as "crawler.example.org", that takes the message "exclude DOMAIN" from the contacts of a domain, empty if none does.
+	OptOut string
 	// Legal is what the operator has to say or wants to, such as an imprint, in the restricted Markdown of [ParseText].
 	Legal string
 	// Demo marks the network as invented.

@@ -116,7 +116,7 @@ function key(a: string, b: string): string {
 export function summary(events: ChangeEvent[]): string {
   const joined = events.filter((e) => e.kind === "joined" && e.domain);
   const left = events.filter((e) => (e.kind === "left" || e.kind === "renounced") && e.domain);
-  const say = (list: ChangeEvent[], verb: string) =>
-    list.length === 0 ? "" : list.length === 1 ? `${list[0].domain!.label ?? list[0].domain!.name} ${verb}` : `${list.length} domains ${verb}`;
-  return [say(joined, "joined"), say(left, "left")].filter(Boolean).join(", ");
+  const say = (n: number, one: string, verb: string) => (n === 0 ? "" : n === 1 ? `${one} ${verb}` : `${n} domains ${verb}`);
+  // Who has left may not be named any more.
+  return [say(joined.length, joined[0]?.domain!.label ?? joined[0]?.domain!.name ?? "", "joined"), say(left.length, "a domain", "left")].filter(Boolean).join(", ");
 }

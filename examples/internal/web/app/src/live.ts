@@ -36,7 +36,11 @@ export class Stream {
 
   private open(): void {
     clearTimeout(this.timer);
-    if (this.source && this.source.readyState !== EventSource.CLOSED) return;
+    if (this.source && this.source.readyState !== EventSource.CLOSED) {
+      // A stream can outlive a short loss of the network.
+      if (this.source.readyState === EventSource.OPEN) this.to.health("live");
+      return;
+    }
     const s = (this.source = new EventSource(this.url));
     s.addEventListener("open", () => {
       this.tries = 0;
