@@ -20,7 +20,6 @@ import (
 	"github.com/xmppgraph/xmppgraph/examples/internal/api"
 	"github.com/xmppgraph/xmppgraph/examples/internal/cli"
 	"github.com/xmppgraph/xmppgraph/examples/internal/edition"
-	"github.com/xmppgraph/xmppgraph/examples/internal/store"
 	"github.com/xmppgraph/xmppgraph/examples/internal/web"
 	"github.com/xmppgraph/xmppgraph/graph"
 	"github.com/xmppgraph/xmppgraph/optin"
@@ -35,11 +34,11 @@ func aggregate(ctx context.Context, c *config, log *slog.Logger, stdout io.Write
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 
-	var db store.Store
-	if c.database != "" {
-		if db, err = openDatabase(ctx, c.database); err != nil {
-			return err
-		}
+	db, err := keptFor(ctx, c)
+	if err != nil {
+		return err
+	}
+	if db != nil {
 		defer func() { err = errors.Join(err, db.Close()) }()
 	}
 	g := graph.New(graph.Options{MaxAge: max(graph.DefaultMaxAge, 5*c.interval)})
@@ -92,6 +91,9 @@ func aggregate(ctx context.Context, c *config, log *slog.Logger, stdout io.Write
 	if db != nil {
 		crawler.Store = db
 		parts.Go(func() { keepHistory(ctx, db, crawler.Stats, g, log) })
+		if c.demo {
+			parts.Go(func() { observeOften(ctx, db, g, log) })
+		}
 	}
 	s, done, err := session(ctx, c, crawler, op, log)
 	if err != nil {

@@ -13,7 +13,7 @@ import (
 
 const (
 	// look is how often the hub looks for a new edition while somebody listens. That costs next to nothing where there is none.
-	look = 100 * time.Millisecond
+	look = 50 * time.Millisecond
 	// heartbeat is how often something is sent even if nothing happens, so that both ends notice a dead connection.
 	heartbeat = 15 * time.Second
 	// queue is how many messages a client may lag behind before it is cut off.
