@@ -17,7 +17,7 @@
 //   - [github.com/xmppgraph/xmppgraph/conformance]: whether a domain, a payload or a publisher does what each sentence of the XEP asks.
 //
 // A room imports only rooms above it in this list, and nothing here imports a database, a flag parser or an HTTP server.
-// The products built on these rooms (reporter, aggregator, doctor) are a module of their own below examples/.
+// The products built on these rooms (reporter, aggregator, bot, doctor) are a module of their own below examples/.
 //
 // # Who starts where
 //
