@@ -2,16 +2,13 @@ package talk
 
 import (
 	"context"
-	"encoding/xml"
 	"sync"
 	"time"
 
-	"mellium.im/xmlstream"
 	"mellium.im/xmpp/jid"
-	"mellium.im/xmpp/stanza"
-)
 
-const nsDiscoInfo = "http://jabber.org/protocol/disco#info"
+	"github.com/xmppgraph/xmppgraph/internal/disco"
+)
 
 // Two bots that answer each other never stop, so each asker is asked once what it is (XEP-0030, identity client/bot).
 const (
@@ -54,49 +51,8 @@ func (t *Talker) isBot(ctx context.Context, who jid.JID) bool {
 	}
 	ctx, cancel := context.WithTimeout(ctx, botTimeout)
 	defer cancel()
-	var info struct {
-		Identities []struct {
-			Category string `xml:"category,attr"`
-			Type     string `xml:"type,attr"`
-		} `xml:"http://jabber.org/protocol/disco#info identity"`
-	}
-	err := t.ask(ctx, stanza.IQ{Type: stanza.GetIQ, To: who}, xmlstream.Wrap(nil, xml.StartElement{Name: xml.Name{Space: nsDiscoInfo, Local: "query"}}), &info)
-	bot := false
-	for _, i := range info.Identities {
-		bot = bot || err == nil && i.Category == "client" && i.Type == "bot"
-	}
+	info, err := disco.GetInfo(ctx, t.Session, who, "")
+	bot := err == nil && info.Identity("client", "bot")
 	t.persons.put(who.String(), bot, time.Now())
 	return bot
-}
-
-// ask sends a request and reads the child of its result into v, which may be nil. An error reply is a stanza.Error.
-func (t *Talker) ask(ctx context.Context, iq stanza.IQ, payload xml.TokenReader, v any) error {
-	reply, err := t.Session.SendIQElement(ctx, payload, iq)
-	if err != nil {
-		return err
-	}
-	defer reply.Close()
-	var got struct {
-		Type  stanza.IQType `xml:"type,attr"`
-		Error *wireError    `xml:"jabber:client error"`
-		Inner xmlInner      `xml:",any"`
-	}
-	got.Inner.v = v
-	if err := xml.NewTokenDecoder(reply).Decode(&got); err != nil {
-		return err
-	}
-	if got.Type == stanza.ErrorIQ {
-		return stanza.Error{Condition: got.Error.condition()}
-	}
-	return nil
-}
-
-// xmlInner decodes an element into whatever it is given.
-type xmlInner struct{ v any }
-
-func (x *xmlInner) UnmarshalXML(d *xml.Decoder, start xml.StartElement) error {
-	if x.v == nil {
-		return d.Skip()
-	}
-	return d.DecodeElement(x.v, &start)
 }

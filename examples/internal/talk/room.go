@@ -11,13 +11,15 @@ import (
 	"mellium.im/xmlstream"
 	"mellium.im/xmpp/jid"
 	"mellium.im/xmpp/stanza"
+
+	"github.com/xmppgraph/xmppgraph/internal/roundtrip"
 )
 
-// The namespaces of XEP-0045 and of XEP-0199.
+// The namespace of XEP-0045, and what is sent beside presence: the ping of XEP-0199, and the configuration that changes nothing.
 const (
-	nsMUC      = "http://jabber.org/protocol/muc"
-	nsMUCOwner = "http://jabber.org/protocol/muc#owner"
-	nsPing     = "urn:xmpp:ping"
+	nsMUC  = "http://jabber.org/protocol/muc"
+	ping   = "<ping xmlns='urn:xmpp:ping'/>"
+	accept = "<query xmlns='http://jabber.org/protocol/muc#owner'><x xmlns='jabber:x:data' type='submit'/></query>"
 )
 
 const (
@@ -233,7 +235,7 @@ func (t *Talker) lost(ctx context.Context, r *room) bool {
 	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	err = t.ask(ctx, stanza.IQ{Type: stanza.GetIQ, To: to}, xmlstream.Wrap(nil, xml.StartElement{Name: xml.Name{Space: nsPing, Local: "ping"}}), nil)
+	_, err = roundtrip.Do(ctx, t.Session, roundtrip.Request{To: to, Payload: []byte(ping)})
 	return errors.Is(err, stanza.Error{Condition: stanza.NotAcceptable})
 }
 
@@ -241,9 +243,7 @@ func (t *Talker) lost(ctx context.Context, r *room) bool {
 func (t *Talker) unlock(ctx context.Context, r *room) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	form := xmlstream.Wrap(nil, xml.StartElement{Name: xml.Name{Space: "jabber:x:data", Local: "x"}, Attr: []xml.Attr{{Name: xml.Name{Local: "type"}, Value: "submit"}}})
-	err := t.ask(ctx, stanza.IQ{Type: stanza.SetIQ, To: r.addr},
-		xmlstream.Wrap(form, xml.StartElement{Name: xml.Name{Space: nsMUCOwner, Local: "query"}}), nil)
+	_, err := roundtrip.Do(ctx, t.Session, roundtrip.Request{Type: stanza.SetIQ, To: r.addr, Payload: []byte(accept)})
 	if err != nil && ctx.Err() == nil {
 		t.Logger.Warn("cannot configure the new room", "room", r.addr, "err", err)
 	}
