@@ -85,6 +85,18 @@ var _ = []any{payload, server, reader}
 
 var goBlock = regexp.MustCompile("(?s)```go\n(.*?)```")
 
+// checkBlock holds that a block of Go is formatted and that a source has each of its lines.
+func checkBlock(t *testing.T, name, block, source string) {
+	t.Helper()
+	formatted, err := format.Source([]byte(block))
+	require.NoError(t, err, "%s has a block that is not Go:\n%s", name, block)
+	require.Equal(t, string(formatted), block, "%s has a block that is not formatted", name)
+	for line := range strings.Lines(block) {
+		require.Contains(t, source, strings.TrimSpace(line), "%s has a line that no test compiles", name)
+	}
+}
+
+// The functions above are the README's Go, all of it and as it stands there.
 func TestREADME(t *testing.T) {
 	readme, err := os.ReadFile("README.md")
 	require.NoError(t, err)
@@ -93,24 +105,6 @@ func TestREADME(t *testing.T) {
 	blocks := goBlock.FindAllStringSubmatch(string(readme), -1)
 	require.NotEmpty(t, blocks)
 	for _, block := range blocks {
-		formatted, err := format.Source([]byte(block[1]))
-		require.NoError(t, err, "a block is not Go:\n%s", block[1])
-		require.Equal(t, string(formatted), block[1], "a block is not formatted")
-		for line := range strings.Lines(block[1]) {
-			require.Contains(t, string(source), strings.TrimSpace(line), "the README has a line that this test does not compile")
-		}
-	}
-}
-
-// The relative links of the documents lead somewhere.
-func TestLinks(t *testing.T) {
-	link := regexp.MustCompile(`\]\(([^)#:]+)(?:#[^)]*)?\)`)
-	for _, name := range []string{"README.md", "CONTRIBUTING.md", "CHANGELOG.md"} {
-		b, err := os.ReadFile(name)
-		require.NoError(t, err)
-		for _, m := range link.FindAllStringSubmatch(string(b), -1) {
-			_, err := os.Stat(m[1])
-			require.NoError(t, err, "%s links to a file that is not there", name)
-		}
+		checkBlock(t, "README.md", block[1], string(source))
 	}
 }
