@@ -24,16 +24,25 @@ var (
 	// WithoutUnnamed leaves out unnamed peers.
 	WithoutUnnamed = View{"without unnamed", withoutUnnamed}
 	// Combined has exports write one node for all unnamed peers of a reporter. As counts they stay what they are.
-	Combined = View{"combined", func(d dense) dense { d.combined = true; return d }}
+	Combined = View{"combined", combined}
 	// Mutual keeps the links that both ends claim, and the domains that report or have such a link.
-	Mutual = View{"mutual", func(d dense) dense {
-		return d.filter(nil, func(l *link) bool { return l.state() == StateMutual }).vouched()
-	}}
+	Mutual = View{"mutual", mutualOnly}
 	// Reporting keeps the domains that report themselves, and the links between them.
-	Reporting = View{"reporting", func(d dense) dense {
-		return d.filter(func(i int) bool { return d.nodes[i].rec != nil }, nil)
-	}}
+	Reporting = View{"reporting", reportingOnly}
 )
+
+func combined(d dense) dense {
+	d.combined = true
+	return d
+}
+
+func mutualOnly(d dense) dense {
+	return d.filter(nil, func(l *link) bool { return l.state() == StateMutual }).vouched()
+}
+
+func reportingOnly(d dense) dense {
+	return d.filter(func(i int) bool { return d.nodes[i].rec != nil }, nil)
+}
 
 // View returns what is left of a snapshot after all the views, each applied to the result of the one before it.
 //

@@ -12,29 +12,29 @@ type Quirks uint32
 // The quirks.
 const (
 	// TwoForms answers disco#info with a second form of the same FORM_TYPE before the one that names the node (XEP-0157).
-	TwoForms = Quirks(testserver.TwoForms)
+	TwoForms Quirks = 1 << iota
 	// FormListMulti gives the field that names the node the type list-multi.
-	FormListMulti = Quirks(testserver.FormListMulti)
+	FormListMulti
 	// FormUntyped gives it no type.
-	FormUntyped = Quirks(testserver.FormUntyped)
+	FormUntyped
 	// NodeWithoutFeature names the node in the form without advertising the feature: no sign of consent.
-	NodeWithoutFeature = Quirks(testserver.FormOnly)
+	NodeWithoutFeature
 	// NoForm advertises the feature without a form, so that the default node holds.
-	NoForm = Quirks(testserver.NoForm)
+	NoForm
 	// DuplicatePeers lists every peer twice.
-	DuplicatePeers = Quirks(testserver.DuplicatePeers)
+	DuplicatePeers
 	// SeveralDomains adds a second domain, "vhost.<domain>", to the payload.
-	SeveralDomains = Quirks(testserver.SeveralDomains)
+	SeveralDomains
 	// Extensions adds elements of foreign namespaces at every level of the payload.
-	Extensions = Quirks(testserver.Extensions)
+	Extensions
 	// SoftwareVersion adds elements of XEP-0092 to the payload.
-	SoftwareVersion = Quirks(testserver.SoftwareVersion)
+	SoftwareVersion
 	// ExposePublisher adds the publisher attribute to items (XEP-0060 §7.1.2.3).
-	ExposePublisher = Quirks(testserver.ExposePublisher)
+	ExposePublisher
 	// UpperCase writes domain names in upper case.
-	UpperCase = Quirks(testserver.UpperCase)
+	UpperCase
 	// TrailingDots writes a dot after domain names.
-	TrailingDots = Quirks(testserver.TrailingDots)
+	TrailingDots
 )
 
 // Fault is a set of ways in which a domain on the wire misbehaves.
@@ -46,89 +46,90 @@ type Fault uint64
 // Faults of what the reply says.
 const (
 	// ErrorReply answers with the error service-unavailable.
-	ErrorReply = Fault(testserver.ErrorReply)
+	ErrorReply Fault = 1 << iota
 	// ErrorBare answers with an <error/> that has no condition.
-	ErrorBare = Fault(testserver.ErrorBare)
+	ErrorBare
 	// ErrorEmpty answers with an iq of type error without a child.
-	ErrorEmpty = Fault(testserver.ErrorEmpty)
+	ErrorEmpty
 	// EmptyResult answers with a result without a payload.
-	EmptyResult = Fault(testserver.EmptyResult)
+	EmptyResult
 	// TextOnly answers with text in place of a payload.
-	TextOnly = Fault(testserver.TextOnly)
+	TextOnly
 	// WrongPayload answers with a payload of another namespace.
-	WrongPayload = Fault(testserver.WrongPayload)
+	WrongPayload
 	// StreamsReply answers with an element of the streams namespace deep inside the payload, which ends streams of some libraries.
-	StreamsReply = Fault(testserver.StreamsReply)
+	StreamsReply
 	// HugeReply answers with an attribute of 5 MB.
-	HugeReply = Fault(testserver.HugeReply)
+	HugeReply
 	// DeepReply answers with elements nested 200,000 deep.
-	DeepReply = Fault(testserver.DeepReply)
+	DeepReply
 	// EndlessRSM answers requests for items with a page that always has a next one (XEP-0059).
-	EndlessRSM = Fault(testserver.EndlessRSM)
+	EndlessRSM
 	// NotFound lets the home server answer that the domain does not exist.
-	NotFound = Fault(testserver.NotFound)
+	NotFound
 	// TimedOut lets the home server answer that the domain can't be reached in time.
-	TimedOut = Fault(testserver.Unreachable)
+	TimedOut
 )
 
 // Faults of how the reply is delivered.
 const (
 	// NoReply never answers.
-	NoReply = Fault(testserver.NoReply)
+	NoReply Fault = 1 << (iota + 16)
 	// Held answers when the test says so, see [Remote.Release].
-	Held = Fault(testserver.Held)
+	Held
 	// Delayed answers after 50 ms.
-	Delayed = Fault(testserver.Delayed)
+	Delayed
 	// SlowDrip answers 64 bytes at a time, a millisecond apart, and holds up the whole session with that.
-	SlowDrip = Fault(testserver.SlowDrip)
+	SlowDrip
 	// CutOff closes the connection in the middle of the reply.
-	CutOff = Fault(testserver.CutOff)
+	CutOff
 	// HalfOpen lets the server fall silent on the connection, which stays open.
-	HalfOpen = Fault(testserver.HalfOpen)
+	HalfOpen
 )
 
 // Faults that change any reply.
 const (
 	// WrongFrom answers from another domain.
-	WrongFrom = Fault(testserver.WrongFrom)
+	WrongFrom Fault = 1 << (iota + 26)
 	// NoFrom answers without a sender.
-	NoFrom = Fault(testserver.NoFrom)
+	NoFrom
 	// WrongID answers with an id that nobody used.
-	WrongID = Fault(testserver.WrongID)
+	WrongID
 	// Duplicate answers twice.
-	Duplicate = Fault(testserver.Duplicate)
+	Duplicate
 	// TextBefore puts text before the payload or the <error/>.
-	TextBefore = Fault(testserver.TextBefore)
+	TextBefore
 	// Spoofed has another domain forge an error and a result with the request's id before the reply comes.
-	Spoofed = Fault(testserver.Spoofed)
+	Spoofed
 )
 
 // Faults that send something unsolicited with each request.
 const (
 	// BadAddresses sends stanzas from addresses that servers relay, but that stricter software refuses.
-	BadAddresses = Fault(testserver.BadAddresses)
+	BadAddresses Fault = 1 << (iota + 36)
 	// EmptyIQs sends iqs without a child, and of wrong types or none.
-	EmptyIQs = Fault(testserver.EmptyIQs)
+	EmptyIQs
 	// StreamsStanza sends elements of the streams namespace at several depths.
-	StreamsStanza = Fault(testserver.StreamsStanza)
+	StreamsStanza
 	// OddStanzas sends text, unknown types and other things out of place.
-	OddStanzas = Fault(testserver.OddStanzas)
+	OddStanzas
 	// HugeStanza sends an attribute of 5 MB.
-	HugeStanza = Fault(testserver.HugeStanza)
+	HugeStanza
 	// DeepStanza sends elements nested 200,000 deep.
-	DeepStanza = Fault(testserver.DeepStanza)
+	DeepStanza
 	// EventFlood sends 100 pubsub events.
-	EventFlood = Fault(testserver.EventFlood)
+	EventFlood
 	// ForgedReplies sends replies with the ids of the latest requests to other domains.
-	ForgedReplies = Fault(testserver.ForgedReplies)
+	ForgedReplies
 )
 
 // Groups of faults.
 const (
 	// SessionFaults are those that only the session's own server can do to it.
-	SessionFaults = Fault(testserver.SessionFaults)
+	SessionFaults = SlowDrip | CutOff | HalfOpen
 	// RemoteFaults are all that a domain can do through an honest server that relays its stanzas.
-	RemoteFaults = Fault(testserver.RemoteFaults)
+	RemoteFaults = (TimedOut<<1-1)&^(ErrorReply-1) | (HalfOpen<<1-1)&^(NoReply-1)&^SessionFaults |
+		(Spoofed<<1-1)&^(WrongFrom-1) | (ForgedReplies<<1-1)&^(BadAddresses-1)
 )
 
 // AllQuirks returns every single quirk.

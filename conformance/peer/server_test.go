@@ -149,6 +149,21 @@ func TestKinds(t *testing.T) {
 	require.Equal(t, "NotFound|TimedOut", (peer.NotFound | peer.TimedOut).String())
 }
 
+// The public names stand for what they say.
+func TestConstants(t *testing.T) {
+	for public, inner := range map[peer.Fault]testserver.Fault{
+		peer.ErrorReply: testserver.ErrorReply, peer.TimedOut: testserver.Unreachable, peer.NoReply: testserver.NoReply,
+		peer.HalfOpen: testserver.HalfOpen, peer.WrongFrom: testserver.WrongFrom, peer.Spoofed: testserver.Spoofed,
+		peer.BadAddresses: testserver.BadAddresses, peer.ForgedReplies: testserver.ForgedReplies,
+		peer.SessionFaults: testserver.SessionFaults, peer.RemoteFaults: testserver.RemoteFaults,
+	} {
+		require.Equal(t, uint64(inner), uint64(public), "%s", public)
+	}
+	require.Equal(t, uint32(testserver.FormOnly), uint32(peer.NodeWithoutFeature))
+	require.Equal(t, uint32(testserver.ExposePublisher), uint32(peer.ExposePublisher))
+	require.Equal(t, uint32(testserver.TrailingDots), uint32(peer.TrailingDots))
+}
+
 // A consumer finds the truth about a federation, and of each domain what readers of its kind's report see.
 func TestConsumer(t *testing.T) {
 	n := peer.New("pubsub.shakespeare.lit")

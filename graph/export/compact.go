@@ -1,20 +1,6 @@
 package export
 
-// Compact is the form for pages of our own: what a drawing needs, and every name once.
-//
-//	{"format":"xmppgraph/1","version":7,"at":1767225600,"named":2,"reporting":1,"unnamed":2,"links":1,
-//	 "names":["a.example","xn--bcher-kva.example"],"labels":{"1":"bücher.example"},
-//	 "counts":[2,0],"reports":[1,0],"x":[0,12.5],"y":[3,-4],"r":[9.8,8],
-//	 "edges":[0,1,1],"mutual":"0"}
-//
-// Domain i is names[i], shown as labels[i] where that is given; counts are unnamed peers, reports is 1 for a domain that reports.
-// Edges are pairs, flattened, sorted, and written as differences to keep the numbers short:
-// for each domain that has links to later ones, its index less that of the one before (from 0), how many links follow,
-// and for each the other end less the end before (from the domain's own index).
-// Mutual has one character per link in that order, 1 for those that both ends claim.
-// The coordinates x and y and the radius r of the disc are left out where there are none.
-// Unnamed peers are always counts here.
-var Compact = &Format{
+var formatCompact = Format{
 	Name: "compact", Title: "compact JSON", MediaType: jsonType, Extension: "json", Unnamed: AsCounts,
 	write: writeCompact,
 }

@@ -8,8 +8,7 @@ import (
 
 const jsonType = "application/json"
 
-// Vis is what the vis-network library takes as its data, with the number of unnamed peers as value.
-var Vis = &Format{
+var formatVis = Format{
 	Name: "vis", Title: "vis-network", MediaType: jsonType, Extension: "json", Unnamed: AsCounts,
 	write: func(p *printer, n *network) error {
 		return writeJSON(p, n, jsonShape{
@@ -32,16 +31,14 @@ var Vis = &Format{
 	},
 }
 
-// D3 is what d3-force and the force-graph family take.
-var D3 = &Format{
+var formatD3 = Format{
 	Name: "d3", Title: "D3 and force-graph", MediaType: jsonType, Extension: "json", Unnamed: AsCounts,
 	write: func(p *printer, n *network) error {
 		return writeJSON(p, n, nodeLink(`{"nodes":[`, `],"links":[`, "]}\n"))
 	},
 }
 
-// NodeLink is the node-link form that networkx reads with edges="edges", which is its default from 3.4 on.
-var NodeLink = &Format{
+var formatNodeLink = Format{
 	Name: "nodelink", Title: "node-link JSON (networkx)", MediaType: jsonType, Extension: "json", Unnamed: AsCounts,
 	write: func(p *printer, n *network) error {
 		return writeJSON(p, n, nodeLink(`{"directed":false,"multigraph":false,"graph":{},"nodes":[`, `],"edges":[`, "]}\n"))
@@ -68,8 +65,7 @@ func nodeLink(open, between, end string) jsonShape {
 	}
 }
 
-// Graphology is the serialization of graphology, and so of sigma.js.
-var Graphology = &Format{
+var formatGraphology = Format{
 	Name: "graphology", Title: "graphology (sigma.js)", MediaType: jsonType, Extension: "json", Unnamed: AsCounts,
 	write: func(p *printer, n *network) error {
 		return writeJSON(p, n, jsonShape{
@@ -90,8 +86,7 @@ var Graphology = &Format{
 	},
 }
 
-// Cytoscape is the element list of Cytoscape.js and Cytoscape.
-var Cytoscape = &Format{
+var formatCytoscape = Format{
 	Name: "cytoscape", Title: "Cytoscape", MediaType: jsonType, Extension: "cyjs", Unnamed: AsCounts,
 	write: func(p *printer, n *network) error {
 		return writeJSON(p, n, jsonShape{
@@ -116,8 +111,7 @@ var Cytoscape = &Format{
 	},
 }
 
-// JGF is the JSON Graph Format, version 2.
-var JGF = &Format{
+var formatJGF = Format{
 	Name: "jgf", Title: "JSON Graph Format 2", MediaType: "application/vnd.jgf+json", Extension: "jgf.json", Unnamed: AsCounts,
 	write: func(p *printer, n *network) error {
 		return writeJSON(p, n, jsonShape{

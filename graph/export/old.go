@@ -1,14 +1,12 @@
 package export
 
-// OldSite is data.json of the XMPP Network Graph site: what vis.js reads, where an unnamed node has an id and no label.
-var OldSite = &Format{
+var formatOldSite = Format{
 	Name: "data", Title: "data.json of the XMPP Network Graph site",
 	MediaType: "application/json", Extension: "json", Unnamed: AsNodes,
 	write: func(p *printer, n *network) error { return writeOld(p, n, `"edges":[`, `{"from":`, `,"to":`) },
 }
 
-// OldSite3D is data3d.json of that site: what 3d-force-graph reads.
-var OldSite3D = &Format{
+var formatOldSite3D = Format{
 	Name: "data3d", Title: "data3d.json of the XMPP Network Graph site",
 	MediaType: "application/json", Extension: "json", Unnamed: AsNodes,
 	write: func(p *printer, n *network) error { return writeOld(p, n, `"links":[`, `{"source":`, `,"target":`) },

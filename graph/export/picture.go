@@ -38,8 +38,7 @@ type Picture struct {
 	Width, Height int
 }
 
-// SVG is a picture: one file that any browser shows.
-var SVG = &Format{
+var formatSVG = Format{
 	Name: "svg", Title: "picture", MediaType: "image/svg+xml", Extension: "svg", Unnamed: AsNodes,
 	write: writeSVG,
 }

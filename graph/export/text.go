@@ -6,8 +6,7 @@ import (
 	"unicode/utf8"
 )
 
-// GML is the Graph Modelling Language, in ASCII with character references as its definition has it.
-var GML = &Format{
+var formatGML = Format{
 	Name: "gml", Title: "GML", MediaType: "text/x-gml; charset=us-ascii", Extension: "gml", Unnamed: AsCounts,
 	write: writeGML,
 }
@@ -95,8 +94,7 @@ func (p *printer) g(s string) *printer {
 	return p.s(`"`)
 }
 
-// DOT is the language of Graphviz.
-var DOT = &Format{
+var formatDOT = Format{
 	Name: "dot", Title: "DOT (Graphviz)", MediaType: "text/vnd.graphviz", Extension: "dot", Unnamed: AsCounts,
 	write: writeDOT,
 }
@@ -160,8 +158,7 @@ func (p *printer) d(s string) *printer {
 	return p.s(`"`)
 }
 
-// Pajek is the network file of Pajek. It has room for names and places only.
-var Pajek = &Format{
+var formatPajek = Format{
 	Name: "pajek", Title: "Pajek", MediaType: "text/plain; charset=utf-8", Extension: "net", Unnamed: AsCounts,
 	write: writePajek,
 }
@@ -191,8 +188,7 @@ func writePajek(p *printer, n *network) error {
 	return nil
 }
 
-// CSVNodes is a table of the domains, with the column names that Gephi knows.
-var CSVNodes = &Format{
+var formatCSVNodes = Format{
 	Name: "csv-nodes", Title: "CSV, domains", MediaType: "text/csv; charset=utf-8; header=present", Extension: "csv", Unnamed: AsCounts,
 	write: writeCSVNodes,
 }
@@ -223,8 +219,7 @@ func writeCSVNodes(p *printer, n *network) error {
 	return nil
 }
 
-// CSVEdges is a table of the links, with the column names that Gephi knows. The weight of a link is 2 if both ends claim it.
-var CSVEdges = &Format{
+var formatCSVEdges = Format{
 	Name: "csv-edges", Title: "CSV, links", MediaType: "text/csv; charset=utf-8; header=present", Extension: "csv", Unnamed: AsCounts,
 	write: writeCSVEdges,
 }

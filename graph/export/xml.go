@@ -77,8 +77,7 @@ var linkAttributes = []attribute{
 
 const timeLayout = "2006-01-02T15:04:05Z07:00"
 
-// GraphML is the GraphML of graphdrawing.org.
-var GraphML = &Format{
+var formatGraphML = Format{
 	Name: "graphml", Title: "GraphML", MediaType: "application/graphml+xml", Extension: "graphml", Unnamed: AsCounts,
 	write: writeGraphML,
 }
@@ -136,8 +135,7 @@ func graphmlData[T any](p *printer, key string, value func(T) (string, bool), of
 	}
 }
 
-// GEXF is GEXF 1.3, the format of Gephi.
-var GEXF = &Format{
+var formatGEXF = Format{
 	Name: "gexf", Title: "GEXF 1.3 (Gephi)", MediaType: "application/gexf+xml", Extension: "gexf", Unnamed: AsCounts,
 	write: writeGEXF,
 }

@@ -139,6 +139,38 @@ func undocumentedSpecs(d *ast.GenDecl) []string {
 	return out
 }
 
+// go doc prints the value of an exported variable, and nobody wants to read code there.
+func TestExportedValuesHoldNoCode(t *testing.T) {
+	for _, s := range sources(t) {
+		if s.test() || s.file.Name.Name == "main" {
+			continue
+		}
+		for _, d := range s.file.Decls {
+			g, ok := d.(*ast.GenDecl)
+			if !ok {
+				continue
+			}
+			for _, spec := range g.Specs {
+				v, ok := spec.(*ast.ValueSpec)
+				if ok && v.Names[0].IsExported() && holdsCode(v) {
+					t.Errorf("%s: the value of %s holds a function", s.at(v), v.Names[0].Name)
+				}
+			}
+		}
+	}
+}
+
+func holdsCode(v *ast.ValueSpec) (found bool) {
+	for _, value := range v.Values {
+		ast.Inspect(value, func(n ast.Node) bool {
+			_, is := n.(*ast.FuncLit)
+			found = found || is
+			return !found
+		})
+	}
+	return found
+}
+
 // receiverExported is true for functions too.
 func receiverExported(d *ast.FuncDecl) bool {
 	if d.Recv == nil {
