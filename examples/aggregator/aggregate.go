@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -253,5 +254,7 @@ func site(c *config) web.Site {
 	if c.demo {
 		return web.Site{Title: c.title, Demo: true}
 	}
-	return web.Site{Title: c.title, URL: c.url, Operator: c.operator, Contact: c.contact, Source: c.source, Legal: c.legal}
+	return web.Site{
+		Title: c.title, URL: c.url, Operator: c.operator, Contact: c.contact, Source: c.source, Legal: c.legal, OptOut: cmp.Or(c.component, c.jid),
+	}
 }

@@ -145,6 +145,7 @@ func TestHeaders(t *testing.T) {
 		r := get(t, h, url)
 		require.Equal(t, unframed, r.Header.Get("Content-Security-Policy"), url)
 		require.Equal(t, "nosniff", r.Header.Get("X-Content-Type-Options"), url)
+		require.Equal(t, "same-origin", r.Header.Get("Cross-Origin-Resource-Policy"), url)
 	}
 	require.Equal(t, http.StatusNotFound, get(t, h, "/nowhere").StatusCode)
 	style := New(press(&now), Options{}).hashed["style.css"]
