@@ -30,7 +30,7 @@ func (tb *tab) fill(selector, text string) {
 	tb.run(chromedp.SendKeys(chromedp.CSS(selector), text))
 }
 
-// submit clicks a button, and waits for the page behind it.
+// submit clicks a button or a link, and waits for the page behind it.
 func (tb *tab) submit(selector string) {
 	tb.t.Helper()
 	_, err := chromedp.RunResponse(tb.ctx, chromedp.Click(chromedp.CSS(selector)))

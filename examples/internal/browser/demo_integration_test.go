@@ -74,6 +74,6 @@ func TestDemo(t *testing.T) {
 	tb.click("#add button")
 	tb.until(`!!document.querySelector("#answer .verdict.ok a")`)
 	tb.shot("demo-add")
-	tb.click("#answer .verdict a")
+	tb.submit("#answer .verdict a")
 	tb.panel(name)
 }
