@@ -173,7 +173,7 @@ export class App {
   private resized(): void {
     const p = this.stage.pilot;
     p.insets = measure(this.panel.shown);
-    this.stage.resize();
+    if (!this.stage.resize()) return;
     if (!this.state.view && !p.moving) p.jump(this.home());
     this.timeline.draw();
   }

@@ -7,6 +7,9 @@ import type { Box } from "./net";
 import type { Camera } from "./layer";
 import { ease } from "./morph";
 
+/** The scale up to which a picture is enlarged to fill the screen. */
+const CLOSEST = 3;
+
 /** What covers the picture at its rims, in CSS pixels. */
 export interface Insets {
   top: number;
@@ -84,7 +87,7 @@ export class Pilot {
     const i = this.insets;
     const w = Math.max(80, this.width - i.left - i.right);
     const h = Math.max(80, this.height - i.top - i.bottom);
-    return Math.min(w / (b.x1 - b.x0), h / (b.y1 - b.y0), 2.2);
+    return Math.min(w / (b.x1 - b.x0), h / (b.y1 - b.y0), CLOSEST);
   }
 
   /** The middle of what is not covered. */

@@ -4,7 +4,7 @@ import { fontSize, markRadius, maxLabels } from "./lod";
 import { Placer } from "./labels";
 import { byWeight, weight } from "./net";
 import { paint, type Scene, type View } from "./paint";
-import { type Sprite, type Sprites } from "./sprites";
+import { type Style, width as textWidth } from "./type";
 import { count } from "./text";
 
 /** A view of the network: a point is shown at x·k + dx, in CSS pixels. */
@@ -13,7 +13,8 @@ export type Camera = View;
 /** A label that found its place, relative to its domain's mark. */
 export interface Label {
   domain: number;
-  sprite: Sprite;
+  text: string;
+  style: Style;
   dx: number;
   dy: number;
 }
@@ -29,7 +30,7 @@ export class Layer {
   private margin = 0;
 
   /** render paints what the camera sees, and a margin around it. */
-  render(s: Scene, cam: Camera, width: number, height: number, margin: number, ratio: number, sprites: Sprites): void {
+  render(s: Scene, cam: Camera, width: number, height: number, margin: number, ratio: number): void {
     const w = Math.round((width + 2 * margin) * ratio);
     const h = Math.round((height + 2 * margin) * ratio);
     if (this.canvas.width !== w || this.canvas.height !== h) {
@@ -40,7 +41,12 @@ export class Layer {
     this.c.setTransform(ratio, 0, 0, ratio, 0, 0);
     const v = { k: cam.k, dx: cam.dx + margin, dy: cam.dy + margin };
     paint(this.c, s, v, width + 2 * margin, height + 2 * margin);
-    this.labels = placeLabels(s, v, width, height, margin, sprites);
+    this.labels = placeLabels(s, v, width, height, margin);
+  }
+
+  /** bare reports whether there is no margin. */
+  get bare(): boolean {
+    return this.margin === 0;
   }
 
   /** covers reports whether the layer is right for a camera but for a shift within its margin. */
@@ -64,7 +70,7 @@ export class Layer {
 }
 
 /** placeLabels gives room to the most important domains first. */
-export function placeLabels(s: Scene, v: View, width: number, height: number, margin: number, sprites: Sprites): Label[] {
+export function placeLabels(s: Scene, v: View, width: number, height: number, margin: number): Label[] {
   const { net, theme } = s;
   const out: Label[] = [];
   const order = byWeight(net);
@@ -73,33 +79,34 @@ export function placeLabels(s: Scene, v: View, width: number, height: number, ma
   const h = height + 2 * margin;
   const placer = new Placer(w, h, margin > 0 ? 60 : 0);
   const seen = visible(s, v, w, h, order);
-  for (const i of seen) placer.mark(net.x[i] * v.k + v.dx, net.y[i] * v.k + v.dy, markRadius(net.degree[i], v.k));
+  // Among many small marks a label could be nowhere: it stays off the important ones.
+  for (const i of seen.slice(0, Math.round(1.5 * maxLabels(w, h)))) placer.mark(net.x[i] * v.k + v.dx, net.y[i] * v.k + v.dy, markRadius(net.degree[i], v.k));
   let left = maxLabels(w, h);
   for (const i of seen) {
     if (left <= 0) break;
     const share = weight(net, i) / most;
-    const size = fontSize(share, v.k, s.fit);
+    const size = fontSize(share, v.k, s.fit, width);
     const bold = share > 0.3;
     const style = { size, weight: bold ? 600 : 400, colour: theme.text, halo: theme.ground };
     const x = net.x[i] * v.k + v.dx;
     const y = net.y[i] * v.k + v.dy;
     const r = markRadius(net.degree[i], v.k);
-    const p = placer.place({ x, y, r, width: sprites.width(net.labels[i], size, style.weight), height: size * 1.15, bold });
+    const p = placer.place({ x, y, r, width: textWidth(net.labels[i], size, style.weight), height: size * 1.15, bold });
     if (p) {
-      out.push({ domain: i, sprite: sprites.get(net.labels[i], style), dx: p.x - x, dy: p.y - y });
+      out.push({ domain: i, text: net.labels[i], style, dx: p.x - x, dy: p.y - y });
       left--;
     }
-    if (s.unnamed === "combine" && net.counts[i] > 0) combine(s, i, x, y, r, placer, sprites, out);
+    if (s.unnamed === "combine" && net.counts[i] > 0) combine(s, i, x, y, r, placer, out);
   }
   return out;
 }
 
 /** combine puts the number of unnamed peers below the mark, where it has room. */
-function combine(s: Scene, i: number, x: number, y: number, r: number, placer: Placer, sprites: Sprites, out: Label[]): void {
+function combine(s: Scene, i: number, x: number, y: number, r: number, placer: Placer, out: Label[]): void {
   const text = "+" + count(s.net.counts[i]);
   const style = { size: 11, weight: 600, colour: s.theme.classes[s.net.classes[i]], halo: s.theme.ground };
-  const p = placer.place({ x, y, r, width: sprites.width(text, 11, 600), height: 13, bold: false });
-  if (p) out.push({ domain: i, sprite: sprites.get(text, style), dx: p.x - x, dy: p.y - y });
+  const p = placer.place({ x, y, r, width: textWidth(text, 11, 600), height: 13, bold: false });
+  if (p) out.push({ domain: i, text, style, dx: p.x - x, dy: p.y - y });
 }
 
 /** visible lists the domains whose mark is on the screen, the most important first, and no more than may get a label. */

@@ -27,20 +27,22 @@ export function dots(k: number): Dots {
 /** markRadius is the size of a domain's mark, which grows with its links, and slowly with the scale. */
 export function markRadius(degree: number, k: number): number {
   const r = 2.3 + Math.min(4.2, 0.42 * Math.sqrt(degree));
-  return r * Math.min(2.6, Math.max(0.55, Math.pow(k, 0.45)));
+  return r * Math.min(2.6, Math.max(0.32, Math.pow(k, 0.5)));
 }
 
 /** edgeAlpha is the opacity of a link, which falls with the number of those that are drawn and rises as one comes closer. */
 export function edgeAlpha(links: number, closeness: number): number {
   const drawn = Math.min(links, EDGE_BUDGET);
-  return Math.min(0.6, Math.max(0.045, (6.5 / Math.sqrt(drawn + 30)) * Math.pow(Math.max(1, closeness), 0.35)));
+  const crowd = Math.pow(Math.min(1, 1500 / drawn), 0.4);
+  return Math.min(0.6, Math.max(0.03, (6.5 / Math.sqrt(drawn + 30)) * crowd * Math.pow(Math.max(1, closeness), 0.4)));
 }
 
-/** fontSize of the label of a domain with that share of the largest weight, 0 to 1. */
-export function fontSize(share: number, k: number, fit: number): number {
+/** fontSize of the label of a domain with that share of the largest weight, 0 to 1, on a screen of that width. */
+export function fontSize(share: number, k: number, fit: number, screen: number): number {
+  const small = screen < 600 ? 0.86 : 1;
   const base = 10.5 + 8 * Math.pow(share, 0.7);
   const closer = Math.min(1.35, Math.max(1, Math.pow(k / fit, 0.18)));
-  return Math.round(Math.min(22, base * closer));
+  return Math.round(Math.max(10, Math.min(22, base * closer * small)));
 }
 
 /** maxLabels is how many labels a picture of that size may have before it stops being calm. */

@@ -28,10 +28,10 @@ async function start(): Promise<void> {
   stage.resize();
   const p = stage.pilot;
   p.jump(state.view ? p.at(state.view.x, state.view.y, state.view.k) : p.overview());
-  stage.frame();
-  performance.mark("drawn");
-  // The visitor sees the picture before the rest of the script runs.
+  stage.begin();
+  // The rest waits until the picture is on the screen.
   requestAnimationFrame(() => setTimeout(() => {
+    performance.mark("drawn");
     app = new App(stage, state, () => still.matches);
     app.begin();
     performance.mark("ready");

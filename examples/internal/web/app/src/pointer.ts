@@ -11,6 +11,7 @@ export function follow(stage: Stage, over: (i: number) => void, click: (i: numbe
   };
   let waiting: PointerEvent | undefined;
   el.addEventListener("pointermove", (e) => {
+    stage.prepare();
     if (e.pointerType === "touch" || e.buttons) return;
     // One look for each frame is enough, however often the pointer reports.
     if (!waiting) {

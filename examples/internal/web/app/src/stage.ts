@@ -1,16 +1,16 @@
 // The canvas: puts the layer, what is lit and the labels together, frame by frame, and only when something changed.
 
 import { Pilot } from "./camera";
-import { Layer, placeLabels, type Label } from "./layer";
+import { type Camera, type Label, Layer, placeLabels } from "./layer";
 import { fontSize, markRadius } from "./lod";
 import { Placer } from "./labels";
 import { ease, morph, type Morph } from "./morph";
 import { adjacency, bounds, build, byWeight, neighbours, type Net, weight } from "./net";
-import { DASH, paintDisc, paintMark, type Scene, traceLink, type Unnamed } from "./paint";
+import { DASH, hairline, paint, paintDisc, paintMark, type Scene, traceLink, type Unnamed } from "./paint";
 import { pick } from "./pick";
-import { Sprites } from "./sprites";
 import { count, plural } from "./text";
 import type { Theme } from "./theme";
+import { type Style, width as textWidth, write } from "./type";
 
 /** A larger picture than this is faded over rather than moved. */
 const MORPH_LINKS = 4000;
@@ -33,7 +33,6 @@ export class Stage {
   private layer = new Layer();
   private old?: { layer: Layer; since: number };
   private way?: { morph: Morph; since: number };
-  private sprites: Sprites;
   private width = 1;
   private height = 1;
   private ratio = 1;
@@ -44,6 +43,8 @@ export class Stage {
   private lastLit = -1;
   private settled = 0;
   private first = true;
+  /** The camera of the first picture, until anything else is wanted. */
+  private fresh?: Camera;
 
   constructor(
     readonly canvas: HTMLCanvasElement,
@@ -53,7 +54,6 @@ export class Stage {
   ) {
     this.c = canvas.getContext("2d", { alpha: false })!;
     this.ratio = Math.min(2, devicePixelRatio || 1);
-    this.sprites = new Sprites(this.ratio);
     this.pilot = new Pilot(canvas, (byHand) => { this.ask(); moved(byHand); }, still);
   }
 
@@ -62,21 +62,23 @@ export class Stage {
     this.repaint();
   }
 
-  resize(): void {
+  /** resize takes the size of the element, and reports whether that is another one. */
+  resize(): boolean {
     const { clientWidth, clientHeight } = this.canvas;
     this.pilot.frame(Math.max(1, clientWidth), Math.max(1, clientHeight), bounds(this.net));
-    if (clientWidth === this.width && clientHeight === this.height && devicePixelRatio === this.seen) return;
+    if (clientWidth === this.width && clientHeight === this.height && devicePixelRatio === this.seen) return false;
     this.seen = devicePixelRatio;
     this.width = Math.max(1, this.canvas.clientWidth);
     this.height = Math.max(1, this.canvas.clientHeight);
     const ratio = Math.min(2, devicePixelRatio || 1);
-    if (ratio !== this.ratio) this.sprites = new Sprites(ratio);
     this.ratio = ratio;
     this.canvas.width = Math.round(this.width * ratio);
     this.canvas.height = Math.round(this.height * ratio);
     this.dirty = true;
+    this.fresh = undefined;
     // A canvas of another size is empty: it must not be seen so.
     if (!this.first) this.frame();
+    return true;
   }
 
   /** show replaces the network: at once, or by moving there. */
@@ -94,9 +96,15 @@ export class Stage {
     this.repaint();
   }
 
+  /** prepare paints the margin that a gesture needs, once somebody is about to make one. */
+  prepare(): void {
+    if (this.layer.bare) this.repaint();
+  }
+
   /** repaint says that the layer is out of date. */
   repaint(): void {
     this.dirty = true;
+    this.fresh = undefined;
     this.ask();
   }
 
@@ -110,11 +118,23 @@ export class Stage {
     });
   }
 
+  /** begin draws for the first time, straight to the screen: what it takes to be able to move is made when somebody does. */
+  begin(): void {
+    this.c.setTransform(this.ratio, 0, 0, this.ratio, 0, 0);
+    drawWhole(this.c, this.scene(), this.pilot.camera, this.width, this.height);
+    this.first = false;
+    this.fresh = this.pilot.camera;
+  }
+
   /** frame draws now. */
   frame(): void {
+    const { k, dx, dy } = this.pilot.camera;
+    const f = this.fresh;
+    if (f && f.k === k && f.dx === dx && f.dy === dy && this.lit() < 0) return;
+    this.fresh = undefined;
     const now = performance.now();
     this.advance(now);
-    this.refresh(now);
+    this.refresh();
     this.compose(now);
     this.onFrame?.();
   }
@@ -134,7 +154,7 @@ export class Stage {
   }
 
   /** refresh paints the layer anew where that is due: at once if it is cheap or needed, after a zoom has settled if not. */
-  private refresh(now: number): void {
+  private refresh(): void {
     const cam = this.pilot.camera;
     if (!this.dirty && this.layer.covers(cam)) return;
     const cheap = this.net.mutual.length <= LIVE_LINKS;
@@ -144,15 +164,13 @@ export class Stage {
       return;
     }
     this.dirty = false;
-    // The first picture is wanted at once, and the ones of a zoom are used once: those need no margin.
-    const margin = this.first || (this.pilot.moving && !this.layer.sharp(cam)) || this.way ? 0 : Math.round(Math.min(this.width, this.height) * 0.25);
-    this.layer.render(this.scene(), cam, this.width, this.height, margin, this.ratio, this.sprites);
-    if (margin === 0 && !this.first && !this.way) {
+    // The pictures of a zoom are used once, and need no margin.
+    const margin = (this.pilot.moving && !this.layer.sharp(cam)) || this.way ? 0 : Math.round(Math.min(this.width, this.height) * 0.25);
+    this.layer.render(this.scene(), cam, this.width, this.height, margin, this.ratio);
+    if (margin === 0 && !this.way) {
       clearTimeout(this.settled);
       this.settled = window.setTimeout(() => !this.pilot.moving && this.repaint(), SETTLE);
     }
-    this.first = false;
-    void now;
   }
 
   /** lit is the domain whose neighbourhood stands out. */
@@ -206,16 +224,14 @@ export class Stage {
     const alpha = this.c.globalAlpha;
     for (const l of labels) {
       if (this.way) this.c.globalAlpha = alpha * this.way.morph.alpha[l.domain];
-      this.put(l.sprite, net.x[l.domain] * k + dx + l.dx, net.y[l.domain] * k + dy + l.dy);
+      this.put(l.text, l.style, net.x[l.domain] * k + dx + l.dx, net.y[l.domain] * k + dy + l.dy);
     }
   }
 
-  private put(s: { image: HTMLCanvasElement; width: number; height: number }, x: number, y: number): void {
-    const r = this.ratio;
-    const px = Math.round((x - s.width / 2) * r) / r;
-    const py = Math.round((y - s.height / 2) * r) / r;
-    if (px + s.width < 0 || py + s.height < 0 || px > this.width || py > this.height) return;
-    this.c.drawImage(s.image, px, py, s.width, s.height);
+  private put(text: string, style: Style, x: number, y: number): void {
+    const half = text.length * style.size;
+    if (x < -half || y < -20 || x > this.width + half || y > this.height + 20) return;
+    write(this.c, text, style, x, y);
   }
 
   /** drawLit draws a domain, its links and its neighbours on top of the dimmed rest. */
@@ -238,22 +254,22 @@ export class Stage {
     c.strokeStyle = this.theme.lit;
     const many = Math.min(1, 9 / Math.sqrt(net.degree[i] + 1));
     for (const mutual of [0, 1]) {
-      c.beginPath();
+      c.globalAlpha = this.dim * (mutual ? 0.95 : 0.8) * Math.max(0.35, many);
+      c.lineWidth = mutual ? 1.6 : hairline(c);
+      c.setLineDash(mutual ? [] : DASH);
       for (let p = adj.from[i]; p < adj.from[i + 1]; p++) {
         if (net.mutual[adj.link[p]] !== mutual || (this.mutualOnly && !mutual)) continue;
+        c.beginPath();
         traceLink(c, net, this.pilot.camera, adj.link[p]);
+        c.stroke();
       }
-      c.globalAlpha = this.dim * (mutual ? 0.95 : 0.75) * Math.max(0.35, many);
-      c.lineWidth = mutual ? 1.6 : 1.2;
-      c.setLineDash(mutual ? [] : DASH);
-      c.stroke();
     }
     c.setLineDash([]);
     c.globalAlpha = this.dim;
   }
 
   private litLabels(i: number, near: Uint32Array): void {
-    const { net, theme, sprites } = this;
+    const { net, theme } = this;
     const { k, dx, dy } = this.pilot.camera;
     // A panel at the right covers what is below it; the buttons there cover little.
     const placer = new Placer(this.width - Math.max(0, this.pilot.insets.right - 70), this.height);
@@ -261,15 +277,15 @@ export class Stage {
     const at = (j: number) => ({ x: net.x[j] * k + dx, y: net.y[j] * k + dy });
     const draw = (j: number, text: string, size: number, heavy: number, colour: string, gap = 0) => {
       const p = placer.place({
-        ...at(j), r: markRadius(net.degree[j], k) + gap, width: sprites.width(text, size, heavy), height: size * 1.15, bold: true,
+        ...at(j), r: markRadius(net.degree[j], k) + gap, width: textWidth(text, size, heavy), height: size * 1.15, bold: true,
       });
-      if (p) this.put(sprites.get(text, { size, weight: heavy, colour, halo: theme.ground }), p.x, p.y);
+      if (p) this.put(text, { size, weight: heavy, colour, halo: theme.ground }, p.x, p.y);
     };
-    const own = Math.max(15, fontSize(weight(net, i) / most, k, this.pilot.fitScale) + 1);
+    const own = Math.max(15, fontSize(weight(net, i) / most, k, this.pilot.fitScale, this.width) + 1);
     draw(i, net.labels[i], own, 700, theme.lit, 2);
     draw(i, this.facts(i), 12, 500, theme.text, 3);
     const order = Array.from(near).sort((a, b) => weight(net, b) - weight(net, a)).slice(0, 150);
-    for (const j of order) draw(j, net.labels[j], fontSize(weight(net, j) / most, k, this.pilot.fitScale), 500, theme.text);
+    for (const j of order) draw(j, net.labels[j], fontSize(weight(net, j) / most, k, this.pilot.fitScale, this.width), 500, theme.text);
   }
 
   private facts(i: number): string {
@@ -300,18 +316,20 @@ export class Stage {
 
   /** snapshot draws the picture anew at a scale of its own, for a file. */
   snapshot(scale: number): HTMLCanvasElement {
-    const out = new Layer();
-    const sprites = new Sprites(scale);
-    const cam = this.pilot.camera;
-    const scene = this.scene();
-    out.render(scene, cam, this.width, this.height, 0, scale, sprites);
-    const c = out.canvas.getContext("2d")!;
+    const canvas = document.createElement("canvas");
+    canvas.width = Math.round(this.width * scale);
+    canvas.height = Math.round(this.height * scale);
+    const c = canvas.getContext("2d", { alpha: false })!;
     c.setTransform(scale, 0, 0, scale, 0, 0);
-    for (const l of placeLabels(scene, cam, this.width, this.height, 0, sprites)) {
-      const x = scene.net.x[l.domain] * cam.k + cam.dx + l.dx - l.sprite.width / 2;
-      const y = scene.net.y[l.domain] * cam.k + cam.dy + l.dy - l.sprite.height / 2;
-      c.drawImage(l.sprite.image, x, y, l.sprite.width, l.sprite.height);
-    }
-    return out.canvas;
+    drawWhole(c, this.scene(), this.pilot.camera, this.width, this.height);
+    return canvas;
+  }
+}
+
+/** drawWhole draws the network with its labels, without a layer between. */
+function drawWhole(c: CanvasRenderingContext2D, s: Scene, cam: Camera, width: number, height: number): void {
+  paint(c, s, cam, width, height);
+  for (const l of placeLabels(s, cam, width, height, 0)) {
+    write(c, l.text, l.style, s.net.x[l.domain] * cam.k + cam.dx + l.dx, s.net.y[l.domain] * cam.k + cam.dy + l.dy);
   }
 }

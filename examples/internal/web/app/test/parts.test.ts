@@ -53,7 +53,7 @@ test("details come gradually", () => {
   assert.ok(edgeAlpha(100, 1) > edgeAlpha(1000, 1) && edgeAlpha(1000, 1) > edgeAlpha(5000, 1));
   assert.ok(edgeAlpha(1000, 8) > edgeAlpha(1000, 1));
   assert.ok(markRadius(80, 1) > markRadius(1, 1));
-  assert.ok(fontSize(1, 1, 1) > fontSize(0.1, 1, 1));
+  assert.ok(fontSize(1, 1, 1, 1280) > fontSize(0.1, 1, 1, 1280));
   assert.ok(maxLabels(360, 740) < maxLabels(1280, 800));
 });
 
