@@ -22,6 +22,9 @@ func (s *Store) Sweep(ctx context.Context, r store.Retention) (out store.Swept, 
 		if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock($1)`, int64(lockObserve)); err != nil {
 			return err
 		}
+		if _, err := tx.Exec(ctx, `DELETE FROM departed WHERE at < present(NULL) - $1`, (2 * MaxAbsence).Microseconds()); err != nil {
+			return err
+		}
 		if err := forget(ctx, tx, s.present(), max(r.Lapsed, 0).Microseconds(), &out); err != nil || r.History <= 0 {
 			return err
 		}
@@ -120,6 +123,11 @@ func unname(ctx context.Context, tx pgx.Tx, name xep.Name) (n int, err error) {
 		return 0, err
 	}
 	_, err = tx.Exec(ctx, `UPDATE reports AS r SET body = u.body FROM unnest($1::bigint[], $2::bytea[]) AS u (id, body) WHERE r.domain = u.id`, ids, bodies)
+	if err != nil {
+		return 0, err
+	}
+	// Those who show the reports have to read them again.
+	_, err = tx.Exec(ctx, `UPDATE domains SET change = pg_current_xact_id() WHERE id = ANY ($1)`, ids)
 	return len(ids), err
 }
 

@@ -18,6 +18,7 @@ var migrations embed.FS
 const (
 	lockSchema = 0x7834383501 + iota
 	lockObserve
+	lockShare
 )
 
 // migrate brings the schema to the present version. Other processes that start wait for it.

@@ -103,8 +103,9 @@ func mention(ctx context.Context, tx pgx.Tx, names []xep.Name, present *int64) e
 		return nil
 	}
 	_, err := tx.Exec(ctx, `INSERT INTO domains AS d (name, due, added, answered, mentioned, failures, given_up, advertised, until, service, node,
-			by_default, subscribed, reported)
-		SELECT DISTINCT u.name, present($2), present($2), 0, present($2), 0, false, false, 0, '', ''::bytea, false, false, 0
+			by_default, subscribed, reported, called, called_at)
+		SELECT DISTINCT u.name, present($2), present($2), 0, present($2), 0, false, false, 0, '', ''::bytea, false, false, 0,
+			pg_current_xact_id(), present($2)
 		FROM unnest($1::text[]) AS u (name) WHERE NOT EXISTS (SELECT 1 FROM exclusions AS e WHERE e.name = u.name) ORDER BY u.name
 		ON CONFLICT (name) DO UPDATE SET mentioned = excluded.mentioned WHERE d.mentioned < excluded.mentioned - $3`,
 		texts(names), present, store.MentionPrecision.Microseconds())

@@ -1,0 +1,40 @@
+package store
+
+import (
+	"context"
+	"time"
+
+	"github.com/xmppgraph/xmppgraph/graph"
+	"github.com/xmppgraph/xmppgraph/xep"
+)
+
+// Followed is a database that tells other processes what its crawlers find.
+//
+// It is as private as a [crawl.Store]: reports come with the names of peers that may not be named, for a [graph.Graph] that shows none of them.
+type Followed interface {
+	// Changes calls f for what has changed since a mark, in any order, and returns the mark to go on from.
+	// The zero Mark stands for the beginning: f is then called for each domain that may be named.
+	// Changes may come twice. A mark that is older than [MaxAbsence] may miss that a domain went.
+	Changes(ctx context.Context, since Mark, f func(Change) error) (Mark, error)
+	// Listen calls f whenever something may have changed, and now and then without a reason, until ctx ends.
+	// It connects again by itself, and calls f once it has.
+	Listen(ctx context.Context, f func())
+}
+
+// MaxAbsence is how long a domain that went can be told of.
+const MaxAbsence = 12 * time.Hour
+
+// Mark is how far a process has followed. Only the database that it came from knows what it means.
+type Mark string
+
+// Change is how a domain stands now.
+type Change struct {
+	// ID stands for the domain for as long as the database has it.
+	ID int64
+	// Domain is its name, zero where the domain went.
+	Domain xep.Name
+	// Until is the end of its verdict, zero if it may not be named or is excluded.
+	Until time.Time
+	// Report is the report that stands, with no verdicts on peers, nil if there is none.
+	Report *graph.Report
+}

@@ -1,0 +1,205 @@
+//go:build integration
+
+package postgres_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/xmppgraph/xmppgraph/crawl"
+	crawltest "github.com/xmppgraph/xmppgraph/crawl/storetest"
+	"github.com/xmppgraph/xmppgraph/examples/internal/store"
+	"github.com/xmppgraph/xmppgraph/examples/internal/store/follow"
+	"github.com/xmppgraph/xmppgraph/examples/internal/store/postgres"
+	"github.com/xmppgraph/xmppgraph/examples/internal/store/postgres/pgtest"
+	"github.com/xmppgraph/xmppgraph/graph"
+	"github.com/xmppgraph/xmppgraph/xep"
+)
+
+// shareContract has a process, with a pool of its own, for each crawler.
+func shareContract(t *testing.T, server *pgtest.Server) {
+	crawltest.RunShare(t, func(t *testing.T) crawltest.Sharing {
+		url, now, n := server.Schema(t), noon, 0
+		return crawltest.Sharing{
+			Join: func() crawl.Share {
+				n++
+				return open(t, url, func() time.Time { return now }).Share(fmt.Sprint("crawler", n))
+			},
+			Pass: func(d time.Duration) { now = now.Add(d) },
+		}
+	})
+}
+
+// holdingAtOnce has many crawlers come, go and take at the same time: no part may have two holders.
+func holdingAtOnce(t *testing.T, server *pgtest.Server) {
+	url := server.Schema(t)
+	var mu sync.Mutex
+	holders := make(map[int]int)
+	var wg sync.WaitGroup
+	for i := range 4 {
+		s := open(t, url, nil).Share(fmt.Sprint("crawler", i))
+		wg.Go(func() {
+			held := make(map[int]bool)
+			for range 25 {
+				h, err := s.Hold(t.Context(), time.Minute)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				mu.Lock()
+				for _, p := range h.Parts {
+					if !held[p] && holders[p] > 0 {
+						t.Errorf("part %d has two holders", p)
+					}
+					if !held[p] {
+						holders[p]++
+						held[p] = true
+					}
+				}
+				for _, p := range h.Excess {
+					holders[p]--
+					delete(held, p)
+				}
+				mu.Unlock()
+				if err := s.Release(t.Context(), h.Excess...); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+	total := 0
+	for _, n := range holders {
+		total += n
+	}
+	require.Equal(t, 1024, total)
+}
+
+// calling makes domains due for whoever holds them, and no more often than once a minute.
+func calling(t *testing.T, server *pgtest.Server) {
+	now := noon
+	s := open(t, server.Schema(t), func() time.Time { return now })
+	a := s.Share("a")
+	hold := func() (due []string) {
+		h, err := a.Hold(t.Context(), time.Hour)
+		require.NoError(t, err)
+		for _, rec := range h.News {
+			require.False(t, rec.Due.After(now))
+			due = append(due, rec.Domain.String())
+		}
+		slices.Sort(due)
+		return due
+	}
+	hold()
+	known, excluded := record("known.test"), xep.MustName("excluded.test")
+	known.Due, known.Answered = noon.Add(time.Hour), noon.Add(-time.Hour)
+	require.NoError(t, s.Save(t.Context(), crawl.Batch{Records: []crawl.Record{known}}))
+	require.NoError(t, s.Exclude(t.Context(), store.Exclusion{Domain: excluded, Since: noon}))
+	require.ErrorIs(t, s.Call(t.Context(), excluded), store.ErrNotFound)
+	require.NoError(t, s.Call(t.Context(), known.Domain))
+	require.NoError(t, s.Call(t.Context(), xep.MustName("new.test")))
+	require.Equal(t, []string{"known.test", "new.test"}, hold())
+	hold()
+	require.NoError(t, s.Call(t.Context(), known.Domain))
+	require.Empty(t, hold(), "it was called just now")
+	now = now.Add(2 * time.Minute)
+	require.NoError(t, s.Call(t.Context(), known.Domain))
+	require.Equal(t, []string{"known.test"}, hold())
+}
+
+// following keeps a graph as the database has it, whatever happens.
+func following(t *testing.T, server *pgtest.Server) {
+	s := open(t, server.Schema(t), nil)
+	live := func(domain string, hash byte, peers ...string) crawl.Record {
+		r := record(domain, peers...)
+		now := time.Now().Truncate(time.Microsecond)
+		r.Reported, r.Until, r.Hash = now, now.Add(time.Hour), [32]byte{hash}
+		return r
+	}
+	put := func(recs ...crawl.Record) {
+		require.NoError(t, s.Save(t.Context(), crawl.Batch{Records: recs}))
+	}
+	put(live("a.test", 1, "b.test", "c.test"))
+	g := graph.New(graph.Options{})
+	f := &follow.Follower{DB: s, Graph: g}
+	ctx, cancel := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer cancel()
+	wg.Go(func() { f.Run(ctx) })
+	wg.Go(func() { s.Listen(ctx, f.Poke) })
+	<-f.Loaded()
+	shown := func(want ...string) {
+		t.Helper()
+		var got []string
+		require.Eventually(t, func() bool {
+			got = nil
+			for d := range g.Snapshot().Domains() {
+				got = append(got, d.Name.String())
+			}
+			return slices.Equal(want, got)
+		}, 10*time.Second, 10*time.Millisecond, "%v", &got)
+	}
+	shown("a.test")
+	put(live("b.test", 1, "a.test"))
+	shown("a.test", "b.test")
+	require.Equal(t, 1, g.Snapshot().Counts().Mutual)
+
+	lost := live("b.test", 1)
+	lost.Until, lost.Reported, lost.Report, lost.Advertised = time.Time{}, time.Time{}, nil, false
+	put(lost)
+	shown("a.test")
+	put(live("b.test", 2, "a.test"))
+	shown("a.test", "b.test")
+
+	require.NoError(t, s.Exclude(t.Context(), store.Exclusion{Domain: lost.Domain, Since: time.Now()}))
+	shown("a.test")
+	require.NoError(t, s.Readmit(t.Context(), lost.Domain))
+	shown("a.test", "b.test")
+
+	_, err := s.Purge(t.Context(), lost.Domain)
+	require.NoError(t, err)
+	shown("a.test")
+	put(live("b.test", 3))
+	shown("a.test", "b.test")
+	require.Zero(t, g.Snapshot().Counts().Links, "a purge takes the name out of the reports of others")
+}
+
+// TestFollowThroughRestart restarts the server below a process that follows it.
+func TestFollowThroughRestart(t *testing.T) {
+	server := pgtest.Start(t)
+	url := server.Schema(t)
+	s := open(t, url, nil)
+	now := time.Now()
+	rec := record("a.test")
+	rec.Until, rec.Reported = now.Add(time.Hour), now
+	require.NoError(t, s.Save(t.Context(), crawl.Batch{Records: []crawl.Record{rec}}))
+	g := graph.New(graph.Options{})
+	f := &follow.Follower{DB: s, Graph: g}
+	ctx, cancel := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer cancel()
+	wg.Go(func() { f.Run(ctx) })
+	wg.Go(func() { s.Listen(ctx, f.Poke) })
+	<-f.Loaded()
+	server.Kill(t)
+	require.Eventually(t, func() bool { return f.Err() != nil }, 20*time.Second, 10*time.Millisecond)
+	require.Equal(t, 1, g.Snapshot().Len(), "what is known stays")
+	server.Run(t)
+	other, err := postgres.Open(t.Context(), url, postgres.Options{})
+	require.NoError(t, err)
+	rec = record("b.test", "a.test")
+	rec.Until, rec.Reported = now.Add(time.Hour), now
+	require.NoError(t, other.Save(t.Context(), crawl.Batch{Records: []crawl.Record{rec}}))
+	require.NoError(t, other.Close())
+	require.Eventually(t, func() bool { return g.Snapshot().Len() == 2 }, 20*time.Second, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return f.Err() == nil }, 20*time.Second, 10*time.Millisecond)
+}
