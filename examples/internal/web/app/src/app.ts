@@ -45,6 +45,9 @@ export function writeLead(net: Net): void {
   by("empty").hidden = net.names.length > 0;
 }
 
+/** From so many links on, changes are not applied one by one. */
+const HEAVY = 15_000;
+
 export class App {
   private readonly panel: Panel;
   private readonly search: Search;
@@ -52,6 +55,7 @@ export class App {
   private health: Health = "reconnecting";
   private typing = 0;
   private loading = 0;
+  private later = 0;
 
   constructor(
     private readonly stage: Stage,
@@ -301,6 +305,14 @@ export class App {
     if (this.state.at) return;
     if (c.from === this.stage.net.version && c.events.length === 0 && Object.keys(c.moved ?? {}).length === 0) {
       this.stage.net.version = c.to;
+      return;
+    }
+    if (this.stage.net.mutual.length > HEAVY) {
+      // Taking a large network apart would hold up a gesture; fetched whole now and then, it is decoded in a few milliseconds.
+      this.later ||= window.setTimeout(() => {
+        this.later = 0;
+        void this.refresh();
+      }, 5000);
       return;
     }
     const net = apply(this.stage.net, c);

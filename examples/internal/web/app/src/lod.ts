@@ -51,17 +51,35 @@ export function maxLabels(width: number, height: number): number {
 }
 
 /** rank orders links so that a part of them still shows how the network hangs together:
- * first each domain's link to its most linked neighbour, then to the second, and so on. */
+ * first the link of each domain to its most linked neighbour, then all others evenly mixed. It takes one pass, since it stands before the first picture. */
 export function rank(ends: Uint32Array, degree: Uint32Array): Uint32Array {
   const links = ends.length / 2;
-  const all = Uint32Array.from({ length: links }, (_, e) => e);
-  const heft = (e: number) => degree[ends[2 * e]] * degree[ends[2 * e + 1]];
-  const heavy = Float64Array.from({ length: links }, (_, e) => heft(e));
-  all.sort((e, f) => heavy[f] - heavy[e] || e - f);
-  const seen = new Uint32Array(degree.length);
-  const turn = new Uint32Array(links);
-  for (const e of all) {
-    turn[e] = Math.min(seen[ends[2 * e]]++, seen[ends[2 * e + 1]]++);
+  const best = new Int32Array(degree.length).fill(-1);
+  const heft = new Uint32Array(degree.length);
+  for (let e = 0; e < links; e++) {
+    const a = ends[2 * e];
+    const b = ends[2 * e + 1];
+    if (degree[b] > heft[a]) [best[a], heft[a]] = [e, degree[b]];
+    if (degree[a] > heft[b]) [best[b], heft[b]] = [e, degree[a]];
   }
-  return all.sort((e, f) => turn[e] - turn[f] || heavy[f] - heavy[e] || e - f);
+  const out = new Uint32Array(links);
+  const taken = new Uint8Array(links);
+  let n = 0;
+  const take = (e: number) => {
+    if (e < 0 || taken[e]) return;
+    taken[e] = 1;
+    out[n++] = e;
+  };
+  best.forEach(take);
+  // A step without a common divisor visits every link, far from the one before: their order is that of names, which says nothing.
+  for (let p = 0, e = 0, step = coprime(links); p < links; p++, e = (e + step) % links) take(e);
+  return out;
+}
+
+/** coprime returns a step near the golden section of n that has no divisor in common with n. */
+function coprime(n: number): number {
+  let step = Math.max(1, Math.floor(n * 0.618));
+  const gcd = (a: number, b: number): number => (b === 0 ? a : gcd(b, a % b));
+  while (gcd(step, n) > 1) step++;
+  return step;
 }

@@ -65,7 +65,7 @@ function paintDiscs(c: Context, s: Scene, v: View, visible: number[][]): void {
   visible.forEach((domains, cls) => {
     c.fillStyle = theme.classes[cls];
     for (const i of domains) {
-      if (net.counts[i] === 0) continue;
+      if (net.counts[i] === 0 || net.r[i] * v.k < 2) continue;
       c.globalAlpha = tint * present(s, i);
       c.beginPath();
       c.arc(net.x[i] * v.k + v.dx, net.y[i] * v.k + v.dy, net.r[i] * v.k, 0, 7);
@@ -221,13 +221,36 @@ export function traceLink(c: Context, net: Net, v: View, e: number): void {
   c.quadraticCurveTo(mx * v.k + v.dx, my * v.k + v.dy, net.x[b] * v.k + v.dx, net.y[b] * v.k + v.dy);
 }
 
+/** Up to this radius a mark is a square without a rim: nobody sees the difference, and thousands of them cost little. */
+const TINY = 1.6;
+
 function paintMarks(c: Context, s: Scene, v: View, visible: number[][]): void {
+  const { net, theme } = s;
   visible.forEach((domains, cls) => {
-    for (const i of domains) {
+    const large = domains.filter((i) => s.alpha || markRadius(net.degree[i], v.k) > TINY);
+    if (large.length < domains.length) tinyMarks(c, s, v, domains, theme.classes[cls]);
+    for (const i of large) {
       c.globalAlpha = present(s, i);
-      paintMark(c, s.net, s.theme, v, i, s.theme.classes[cls], 0);
+      paintMark(c, net, theme, v, i, theme.classes[cls], 0);
     }
   });
+}
+
+function tinyMarks(c: Context, s: Scene, v: View, domains: number[], colour: string): void {
+  const { net } = s;
+  c.globalAlpha = 0.9;
+  c.fillStyle = colour;
+  let n = 0;
+  c.beginPath();
+  for (const i of domains) {
+    const r = markRadius(net.degree[i], v.k) * 0.9;
+    if (r > TINY * 0.9) continue;
+    c.rect(net.x[i] * v.k + v.dx - r, net.y[i] * v.k + v.dy - r, 2 * r, 2 * r);
+    if (++n % DOTS > 0) continue;
+    c.fill();
+    c.beginPath();
+  }
+  c.fill();
 }
 
 /** paintMark draws a domain: full where it reports, a ring where others only name it. */

@@ -60,9 +60,11 @@ test("details come gradually", () => {
 test("the first links of the ranking touch everybody who has one", () => {
   const ends: number[] = [];
   for (let i = 0; i < 30; i++) for (let j = i + 1; j < 30; j++) ends.push(i, j);
-  const first = rank(Uint32Array.from(ends), new Uint32Array(30).fill(29)).slice(0, 60);
-  const touched = new Set(Array.from(first).flatMap((e) => [ends[2 * e], ends[2 * e + 1]]));
+  const order = rank(Uint32Array.from(ends), new Uint32Array(30).fill(29));
+  assert.deepEqual([...order].sort((a, b) => a - b), [...Array(435).keys()], "every link is there once");
+  const touched = new Set(Array.from(order.slice(0, 30)).flatMap((e) => [ends[2 * e], ends[2 * e + 1]]));
   assert.equal(touched.size, 30);
+  assert.equal(rank(new Uint32Array(0), new Uint32Array(3)).length, 0);
 });
 
 test("morphs move, fade in and fade out", () => {
