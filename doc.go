@@ -25,6 +25,7 @@
 //   - The operator of a stock Prosody or ejabberd: the command examples/reporter.
 //   - The author of a bot or a site that reads the network: [github.com/xmppgraph/xmppgraph/crawl.Crawler] and [github.com/xmppgraph/xmppgraph/graph.Graph].
 //   - The author of a test suite: [github.com/xmppgraph/xmppgraph/conformance/conformancetest.Run].
+//   - The author of a publisher or consumer in another language: the command examples/conformance.
 //   - Someone with one payload in hand: [github.com/xmppgraph/xmppgraph/xep.Unmarshal].
 //
 // # One interface

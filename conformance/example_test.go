@@ -3,6 +3,7 @@ package conformance_test
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"os"
 	"time"
 
@@ -10,6 +11,8 @@ import (
 
 	"github.com/xmppgraph/xmppgraph/conformance"
 	"github.com/xmppgraph/xmppgraph/conformance/peer"
+	"github.com/xmppgraph/xmppgraph/connect"
+	"github.com/xmppgraph/xmppgraph/report"
 )
 
 func ExamplePayload() {
@@ -27,6 +30,36 @@ func ExamplePayload() {
 	}
 	// Output:
 	// fail MUST §4, §9 payload-direction: domain[0].federation.remote-domain[0].connection[0]@type: "both" is not one of incoming, outgoing, bidi
+}
+
+// The publisher under test is a program that connects as a component. Here our own reporter plays it, and one in another
+// language would be started by Run with exec.CommandContext and the addresses in its arguments.
+func ExamplePublisher() {
+	r, err := conformance.Publisher(context.Background(), conformance.Subject{
+		Wire: new(peer.Config),
+		Run: func(ctx context.Context, e conformance.Environment) error {
+			s, err := connect.Component(ctx, connect.Config{
+				JID: jid.MustParse("reporter." + e.Domain), Server: e.Server.ComponentAddr(), Secret: "secret",
+				Logger: slog.New(slog.DiscardHandler),
+			})
+			if err != nil {
+				return err
+			}
+			defer s.Close()
+			r := &report.Reporter{Session: s, Domain: e.Domain, Service: e.Service, Source: e.Connections, Logger: slog.New(slog.DiscardHandler)}
+			return r.Run(ctx)
+		},
+	}, "publisher-item", "publisher-zero-peers") // without IDs: all of them
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, one := range r.Results {
+		fmt.Println(one)
+	}
+	// Output:
+	// pass MUST §5 publisher-item
+	// pass MUST §4 publisher-zero-peers
 }
 
 func ExampleRun() {

@@ -3,6 +3,7 @@ package conformance
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/xmppgraph/xmppgraph/conformance/peer"
 	"github.com/xmppgraph/xmppgraph/xep"
@@ -164,11 +165,13 @@ func unnamed(ctx context.Context, s *stage, name func(i int) string, all []peer.
 	if o, ok := s.published(ctx); !ok {
 		return o
 	}
-	s.pass(ctx, s.Settle)
-	for i, b := range all {
-		if s.everNamed(name(i)) {
-			return fail("a peer of the kind %s was named", b)
-		}
+	named := -1
+	s.until(ctx, s.Settle, func() bool {
+		named = slices.IndexFunc(all, func(b peer.Behaviour) bool { return s.everNamed(name(slices.Index(all, b))) })
+		return named >= 0
+	})
+	if named >= 0 {
+		return fail("a peer of the kind %s was named", all[named])
 	}
 	return pass("")
 }

@@ -22,8 +22,9 @@ type stage struct {
 	changes changes
 	cancel  context.CancelFunc
 	done    chan error
-	// err is why the publisher ended before its time, once done is nil.
-	err error
+	// ended tells that the publisher ended before its time, and err is why.
+	ended bool
+	err   error
 }
 
 func newStage(subject Subject) (*stage, error) {
@@ -146,7 +147,7 @@ func (s *stage) until(ctx context.Context, d time.Duration, holds func() bool) b
 		case <-changed:
 		case s.err = <-s.done:
 			// A nil channel never delivers: without the publisher, only time passes.
-			s.done = nil
+			s.done, s.ended = nil, true
 		case <-t.C:
 			return holds()
 		case <-ctx.Done():
@@ -171,7 +172,9 @@ func (s *stage) info() *xep.ServerInfo {
 
 // published waits for the first publication, and otherwise says that there is none.
 func (s *stage) published(ctx context.Context) (outcome, bool) {
-	if s.until(ctx, s.Settle, func() bool { return s.network.Item(s.env.Node) != nil }) {
+	there := func() bool { return s.network.Item(s.env.Node) != nil }
+	s.until(ctx, s.Settle, func() bool { return there() || s.ended })
+	if there() {
 		return outcome{}, true
 	}
 	if s.err != nil {

@@ -41,6 +41,7 @@ type Domain struct {
 
 // Federation lists the remote domains that a domain is connected to.
 type Federation struct {
+	// RemoteDomains are the peers, named and unnamed, in the order of the payload.
 	RemoteDomains []RemoteDomain
 }
 
@@ -70,6 +71,7 @@ const (
 
 // Software is the server software in the form of XEP-0092.
 type Software struct {
+	// Name and Version are what XEP-0092 demands, and OS is the operating system, which is better left out.
 	Name, Version, OS string
 }
 

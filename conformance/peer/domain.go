@@ -51,6 +51,9 @@ func (k Kind) String() string {
 	return testserver.Profile(k).String()
 }
 
+// Publishes reports whether domains of that kind publish a report.
+func (k Kind) Publishes() bool { return k == 0 || testserver.Profile(k).Publishes() }
+
 // Domain describes a domain on the wire. Only Name is required.
 type Domain struct {
 	// Name is the domain, in lower case.
@@ -94,7 +97,11 @@ type Link struct {
 }
 
 // Seen returns the links as readers of the domain's report see them, since some kinds leave out or change directions.
+// There are none where its kind does not publish.
 func (d Domain) Seen() []Link {
+	if !d.Kind.Publishes() {
+		return nil
+	}
 	kind := d.inner().Profile
 	if kind == 0 {
 		kind = testserver.Standard

@@ -37,6 +37,23 @@ const (
 	TrailingDots
 )
 
+var quirkNames = [...]string{"TwoForms", "FormListMulti", "FormUntyped", "NodeWithoutFeature", "NoForm", "DuplicatePeers", "SeveralDomains",
+	"Extensions", "SoftwareVersion", "ExposePublisher", "UpperCase", "TrailingDots"}
+
+// String returns the names of the quirks in the set, "none" if it is empty.
+func (q Quirks) String() string {
+	var names []string
+	for i, name := range quirkNames {
+		if q&(1<<i) != 0 {
+			names = append(names, name)
+		}
+	}
+	if len(names) == 0 {
+		return "none"
+	}
+	return strings.Join(names, "|")
+}
+
 // Fault is a set of ways in which a domain on the wire misbehaves.
 //
 // The faults of what a reply says exclude each other, and so do those of how it is delivered: where a domain has several of a

@@ -145,6 +145,8 @@ func TestKinds(t *testing.T) {
 	require.Equal(t, "Standard", peer.Kind(0).String())
 	require.Equal(t, "Kind(99)", peer.Kind(99).String())
 	require.Len(t, peer.AllQuirks(), 12)
+	require.Equal(t, "TwoForms|TrailingDots", (peer.TwoForms | peer.TrailingDots).String())
+	require.Equal(t, "none", peer.Quirks(0).String())
 	require.Len(t, peer.AllFaults(), len(testserver.Faults()))
 	require.Equal(t, "NotFound|TimedOut", (peer.NotFound | peer.TimedOut).String())
 }
