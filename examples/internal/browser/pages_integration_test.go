@@ -122,6 +122,17 @@ func TestPrint(t *testing.T) {
 	tb.shot("print")
 }
 
+// The map on paper is the picture with its numbers.
+func TestPrintMap(t *testing.T) {
+	s := newSite(t, small())
+	tb := newTab(t, desktopDark)
+	tb.ready(s.url + "/")
+	tb.media("print")
+	require.Equal(t, "none", eval[string](tb, `getComputedStyle(document.querySelector("header nav")).display`))
+	require.True(t, strings.HasPrefix(string(tb.print()), "%PDF-"))
+	tb.shot("print-map")
+}
+
 // Adding a domain without scripts shows each step, and what to change where one failed.
 func TestAddWithoutScripts(t *testing.T) {
 	s := newSite(t, small())
