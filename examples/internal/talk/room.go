@@ -134,10 +134,11 @@ func (t *Talker) stay(ctx context.Context, r *room) {
 		case e.final:
 			t.Logger.Warn("the room does not want the bot: not coming back", "room", r.addr, "condition", e.cond)
 			return
-		case e.kind == connected:
-			continue
 		}
 		r.rename(t.Nick)
+		if e.kind == connected {
+			continue
+		}
 		if e := r.wait(ctx, pause); e.kind != connected {
 			pause = min(2*pause, longPause)
 		}
