@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -29,8 +30,8 @@ import (
 )
 
 const (
-	meeting = "meeting@rooms.a.test" // where somebody has the bot's nick already
-	lonely  = "lonely@rooms.a.test"  // which is there only because the bot is
+	meeting = "meeting@rooms.c.test" // where somebody has the bot's nick already
+	lonely  = "lonely@rooms.c.test"  // which is there only because the bot is
 )
 
 // guest is a person with a client.
@@ -52,7 +53,7 @@ func newGuest(t *testing.T, lab *integration.Lab, account string) *guest {
 	t.Helper()
 	g := &guest{said: make(chan heard, 100), presence: make(chan heard, 1000)}
 	s, err := connect.Client(t.Context(), connect.Config{
-		JID: jid.MustParse(account), Server: lab.Prosody.C2S(), Password: integration.Password, Logger: slog.New(slog.DiscardHandler),
+		JID: jid.MustParse(account), Server: lab.Quiet.C2S(), Password: integration.Password, Logger: slog.New(slog.DiscardHandler),
 		TLS: &tls.Config{RootCAs: lab.CA(), MinVersion: tls.VersionTLS12}, Handler: xmpp.HandlerFunc(g.hear),
 	})
 	require.NoError(t, err)
@@ -109,16 +110,18 @@ func (g *guest) hears(t *testing.T, from string) string {
 	for {
 		select {
 		case h := <-g.said:
-			if strings.HasPrefix(h.From, from) {
-				return h.Body
+			if strings.HasSuffix(h.From, "/alice") {
+				continue // her own words, as the room gives them to all
 			}
+			require.True(t, strings.HasPrefix(h.From, from), "%s says %q", h.From, h.Body)
+			return h.Body
 		case <-ctx.Done():
 			t.Fatalf("nothing is heard from %s", from)
 		}
 	}
 }
 
-// network has a.test report b.test, which opts in, and c.test, which does not.
+// network has a.test report b.test, which opts in, and a2.test, which does not.
 func network(t *testing.T, lab *integration.Lab) {
 	t.Helper()
 	lab.Prosody.Advertise(t, "a.test", true)
@@ -131,7 +134,7 @@ func network(t *testing.T, lab *integration.Lab) {
 	for _, set := range []string{
 		"<create node='serverinfo'/>",
 		"<publish node='serverinfo'><item id='current'><serverinfo xmlns='" + xep.NS + "'><domain name='a.test'><federation>" +
-			"<remote-domain name='b.test'/><remote-domain name='c.test'/></federation></domain></serverinfo></item></publish>",
+			"<remote-domain name='b.test'/><remote-domain name='a2.test'/></federation></domain></serverinfo></item></publish>",
 	} {
 		_, err = roundtrip.Do(t.Context(), owner, roundtrip.Request{
 			Type: stanza.SetIQ, To: jid.MustParse("pubsub.a.test"), Payload: []byte("<pubsub xmlns='http://jabber.org/protocol/pubsub'>" + set + "</pubsub>"),
@@ -141,15 +144,17 @@ func network(t *testing.T, lab *integration.Lab) {
 }
 
 // startBot runs the program as an operator would, and ends it with the test.
-func startBot(t *testing.T, lab *integration.Lab, args ...string) {
+// It returns when the bot is in all its rooms.
+func startBot(t *testing.T, lab *integration.Lab, rooms int, args ...string) {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "password")
 	require.NoError(t, os.WriteFile(file, []byte(integration.Password), 0o600))
 	ctx, cancel := context.WithCancel(t.Context())
-	var out, errs bytes.Buffer
+	var out bytes.Buffer
+	errs := &journal{joined: make(chan struct{}, rooms)}
 	done := make(chan int, 1)
 	go func() {
-		done <- run(ctx, append([]string{"-jid", "bob@a.test", "-password-file", file, "-server", lab.Prosody.C2S(), "-tls-ca", lab.CAFile()}, args...), &out, &errs)
+		done <- run(ctx, append([]string{"-jid", "bob@c.test", "-password-file", file, "-server", lab.Quiet.C2S(), "-tls-ca", lab.CAFile()}, args...), &out, errs)
 	}()
 	t.Cleanup(func() {
 		cancel()
@@ -158,41 +163,66 @@ func startBot(t *testing.T, lab *integration.Lab, args ...string) {
 			t.Logf("the bot's log:\n%s", errs.String())
 		}
 		require.Zero(t, status, errs.String())
-		require.NotContains(t, errs.String(), "c.test")
+		require.NotContains(t, errs.String(), "a2.test")
 	})
+	for range rooms {
+		select {
+		case <-errs.joined:
+		case <-time.After(time.Minute):
+			t.Fatal("the bot does not come")
+		}
+	}
 }
 
-// A conversation in rooms of a real Prosody, about domains of real servers.
+// journal is the bot's log.
+type journal struct {
+	mu     sync.Mutex
+	b      bytes.Buffer
+	joined chan struct{}
+}
+
+func (j *journal) Write(p []byte) (int, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if bytes.Contains(p, []byte("msg=joined")) {
+		j.joined <- struct{}{}
+	}
+	return j.b.Write(p)
+}
+
+func (j *journal) String() string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.b.String()
+}
+
+// A conversation in rooms of a real Prosody, about domains of two other servers.
 func TestConversation(t *testing.T) {
 	lab := integration.Start(t, integration.Options{})
-	lab.Prosody.Configure(t, func(c *integration.ProsodyConfig) { c.Extra = `Component "rooms.a.test" "muc"` })
-	lab.Prosody.Restart(t)
+	lab.Quiet.Configure(t, func(c *integration.ProsodyConfig) { c.Extra = `Component "rooms.c.test" "muc"` })
+	lab.Quiet.Restart(t)
 	network(t, lab)
-	impostor := newGuest(t, lab, "admin@a.test")
+	impostor := newGuest(t, lab, "admin@c.test")
 	impostor.join(t, meeting+"/xmppgraph")
 	impostor.send(t, "<iq type='set' id='open' to='"+meeting+"'><query xmlns='http://jabber.org/protocol/muc#owner'><x xmlns='jabber:x:data' type='submit'/></query></iq>")
 	impostor.send(t, "<message type='groupchat' to='"+meeting+"'><body>xmppgraph_: this is history when the bot comes</body></message>")
 
-	startBot(t, lab, "-seed", "a.test", "-contact", "mailto:ops@a.test", "-spacing", "1ms", "-interval", "3s", "-room", meeting, "-room", lonely)
-	alice := newGuest(t, lab, "alice@a.test")
+	startBot(t, lab, 2, "-seed", "a.test", "-contact", "mailto:ops@a.test", "-spacing", "1ms", "-interval", "3s", "-room", meeting, "-room", lonely)
+	alice := newGuest(t, lab, "alice@c.test")
 	alice.join(t, meeting+"/alice")
 	alice.join(t, lonely+"/alice")
 
 	tell := func(room, text string) {
 		alice.send(t, "<message type='groupchat' to='"+room+"'><body>"+text+"</body></message>")
 	}
-	// Until the bot is in the room as well, nobody answers; it says that it watches, and then that b.test is there, if it was not yet.
 	bot := meeting + "/xmppgraph_"
-	for h := (heard{}); h.From != bot; {
-		h = <-alice.presence
-	}
 	tell(meeting, "xmppgraph_: tell me when b.test joins or leaves")
 	for !strings.Contains(alice.hears(t, bot), "b.test") {
 	}
 	for _, c := range []struct{ said, want string }{
 		{"xmppgraph_: path a.test b.test", "alice: a.test – b.test (1 link)"},
 		{"!neighbours a.test", "alice: a.test has 1 link to named domains: b.test; 1 link to domains that stay unnamed."},
-		{"xmppgraph_, is c.test there?", "alice: I know nothing of that domain."},
+		{"xmppgraph_, is a2.test there?", "alice: I know nothing of that domain."},
 	} {
 		tell(meeting, c.said)
 		require.Equal(t, c.want, alice.hears(t, bot), c.said)
@@ -201,14 +231,13 @@ func TestConversation(t *testing.T) {
 	tell(meeting, "xmppgraph: stats")
 	alice.send(t, "<message type='chat' to='"+bot+"'><body>stats</body><x xmlns='http://jabber.org/protocol/muc#user'/></message>")
 	tell(lonely, "xmppgraph: watches")
-	require.Equal(t, "alice: I watch nothing for this place.", alice.hears(t, "lonely@"))
-	require.Empty(t, alice.said)
+	require.Equal(t, "alice: I watch nothing for this place.", alice.hears(t, lonely+"/xmppgraph"))
 
 	// In a direct chat, and with news of a domain that no longer opts in.
-	alice.send(t, "<message type='chat' to='bob@a.test'><body>watch b.test</body></message>")
-	require.Equal(t, "Watch 1: b.test is there now. I'll say so here when it leaves.", alice.hears(t, "bob@a.test"))
+	alice.send(t, "<message type='chat' to='bob@c.test'><body>watch b.test</body></message>")
+	require.Equal(t, "Watch 1: b.test is there now. I'll say so here when it leaves.", alice.hears(t, "bob@c.test"))
 	lab.Ejabberd.Advertise(t, "b.test", false)
-	require.Equal(t, "Watch 1: the domain is no longer there.", alice.hears(t, "bob@a.test"))
-	alice.send(t, "<message type='chat' to='bob@a.test'><body>is b.test there?</body></message>")
-	require.Equal(t, "I know nothing of that domain.", alice.hears(t, "bob@a.test"))
+	require.Equal(t, "Watch 1: the domain is no longer there.", alice.hears(t, "bob@c.test"))
+	alice.send(t, "<message type='chat' to='bob@c.test'><body>is b.test there?</body></message>")
+	require.Equal(t, "I know nothing of that domain.", alice.hears(t, "bob@c.test"))
 }

@@ -27,12 +27,28 @@ import (
 	"github.com/xmppgraph/xmppgraph/connect"
 	"github.com/xmppgraph/xmppgraph/graph"
 	"github.com/xmppgraph/xmppgraph/graph/export"
+	"github.com/xmppgraph/xmppgraph/internal/leak"
 	"github.com/xmppgraph/xmppgraph/internal/testserver"
 	"github.com/xmppgraph/xmppgraph/xep"
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"bot": main})
+	testscript.Main(checked{m}, map[string]func(){"bot": main})
+}
+
+// checked fails a run of tests that leaves goroutines behind.
+type checked struct{ leak.Runner }
+
+// Run implements testscript.TestingM.
+func (c checked) Run() int {
+	code := c.Runner.Run()
+	if left := leak.Wait(leak.Patience); code == 0 && len(left) > 0 {
+		for _, l := range left {
+			os.Stderr.Write(append(l, '\n'))
+		}
+		return 1
+	}
+	return code
 }
 
 // The people and the room of a script are on the component's domain.
