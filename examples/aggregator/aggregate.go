@@ -59,10 +59,11 @@ func aggregate(ctx context.Context, c *config, log *slog.Logger, stdout io.Write
 	press := edition.New(g, edition.Options{Exclude: op.exclusion.Has})
 	op.exclusion.Watch(func([]xep.Name) { press.Refresh() })
 	history := op.history(db)
-	interfaces := newPrograms(press, api.Options{History: history})
+	shared := newShared(c, db, g, op, log)
+	interfaces := newPrograms(press, shared.options(api.Options{History: history}), shared)
 	defer interfaces.Close()
 	pages := web.New(press, web.Options{Site: site(c), History: history, Submit: interfaces})
-	srv := newServer(front.handler(interfaces.with(pages)), log)
+	srv := newServer(front.handler(c.served(interfaces.with(pages))), log)
 	srv.RegisterOnShutdown(interfaces.Close)
 
 	var parts sync.WaitGroup
@@ -80,8 +81,13 @@ func aggregate(ctx context.Context, c *config, log *slog.Logger, stdout io.Write
 	reload := op.reloads()
 	parts.Go(func() { front.run(ctx, reload, log) })
 	parts.Go(func() { op.run(ctx) })
+	parts.Go(func() { shared.run(ctx) })
 	fmt.Fprintf(stdout, "%s://%s/\n", front.scheme(), address(c.listen, listener))
 
+	if !c.crawls() {
+		keepHistoryOf(ctx, shared, db, g, log)
+		return ended(ctx)
+	}
 	crawler := newCrawler(c, op)
 	op.exclusion.Watch(func(readmitted []xep.Name) {
 		for _, n := range readmitted {
@@ -89,7 +95,11 @@ func aggregate(ctx context.Context, c *config, log *slog.Logger, stdout io.Write
 			_ = crawler.Submit(n.String())
 		}
 	})
-	if db != nil {
+	switch {
+	case shared != nil:
+		crawler.Share, crawler.Lease = shared.share, c.lease
+		parts.Go(func() { keepHistoryOf(ctx, shared, db, g, log) })
+	case db != nil:
 		crawler.Store = db
 		parts.Go(func() { keepHistory(ctx, db, crawler.Stats, g, log) })
 		if c.demo {
@@ -213,7 +223,10 @@ func crawlInto(ctx context.Context, c *config, crawler *crawl.Crawler, s crawl.S
 		line.run(drawn, func() string { return summary(crawler.Stats(), g.Snapshot().Counts()) })
 	})
 	for ev := range crawler.Run(ctx) {
-		op.exclusion.Apply(g, ev)
+		if crawler.Share == nil {
+			// Else the graph follows the database, which hears of this within a second.
+			op.exclusion.Apply(g, ev)
+		}
 		tell.event(ev)
 	}
 	return crawler.Err()

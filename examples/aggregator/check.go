@@ -68,6 +68,10 @@ func (k *checker) xmpp(c *config) {
 		k.ok("network", "a demonstration, without any contact to the outside")
 		return
 	}
+	if !c.crawls() {
+		k.ok("network", "from the database, into which others crawl")
+		return
+	}
 	k.ok("address", c.jid+c.component+" at "+cmp.Or(c.server, "the server that DNS names"))
 	what, file := "password", c.passwordFile
 	if c.component != "" {

@@ -41,6 +41,10 @@ Commands, each with a -h of its own; the service may be running meanwhile:
     readmit DOMAIN       take it off the exclusion list
     exclusions           print that list
     requests             print what was asked for by message, and what came of it
+    purge DOMAIN         remove all that is known of a domain
+    backup FILE          write the database to a file, from which
+    restore FILE         fills an empty one, of whichever kind
+    migrate              bring the database to the schema of this program
 
 Connecting, as a user:
     -jid ADDRESS         the account
@@ -70,6 +74,12 @@ Crawling:
     -database PLACE      where to keep what is known, so that a restart goes on:
                          a file (SQLite) or postgres://USER@HOST/NAME; without
                          it all is forgotten at the end
+    -role ROLE           all, crawl (which serves only /metrics and /healthz)
+                         or web (which doesn't crawl) (all). Any number of
+                         processes share one PostgreSQL; each that crawls needs
+                         an account or component of its own
+    -lease TIME          how long the domains of a crawler that died wait until
+                         another one takes them over (1m); the same for all
 
 Who is left out, and who is named by policy:
     -exclude-file FILE   domains that are never asked and never shown, one per
@@ -143,9 +153,10 @@ type config struct {
 	// noSubscriptions leaves the crawler with fetches.
 	noSubscriptions bool
 	database        string
-	title           string
-	logLevel        slog.Level
-	logFormat       string
+	sharing
+	title     string
+	logLevel  slog.Level
+	logFormat string
 	operations
 }
 
@@ -203,6 +214,7 @@ func (c *config) flags(fs *flag.FlagSet) {
 	fs.Float64Var(&c.rate, "rate", crawl.DefaultRate, "")
 	fs.BoolVar(&c.noSubscriptions, "no-subscriptions", false, "")
 	fs.StringVar(&c.database, "database", "", "")
+	c.registerRole(fs)
 	fs.StringVar(&c.title, "title", "", "")
 	fs.TextVar(&c.logLevel, "log-level", slog.LevelInfo, "")
 	fs.StringVar(&c.logFormat, "log-format", "text", "")
@@ -212,6 +224,9 @@ func (c *config) flags(fs *flag.FlagSet) {
 
 func (c *config) check() error {
 	if err := c.operations.check(c.listen, c.database); err != nil {
+		return err
+	}
+	if err := c.checkRole(c); err != nil {
 		return err
 	}
 	switch {
@@ -227,6 +242,8 @@ func (c *config) check() error {
 		c.contact = "mailto:nobody@example.org"
 		c.spacing, c.interval, c.rate = min(c.spacing, demoSpacing), min(c.interval, demoInterval), 0
 		return nil
+	case !c.crawls():
+		return c.checkWeb()
 	case (c.jid == "") == (c.component == ""):
 		return errors.New("give either -jid or -component, or try -demo")
 	case c.jid != "" && c.passwordFile == "":

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net"
 	"net/http"
@@ -25,13 +26,17 @@ type programs struct {
 }
 
 // newPrograms completes the options with what the crawl knows, and makes the interface.
-func newPrograms(press *edition.Press, o api.Options) *programs {
+func newPrograms(press *edition.Press, o api.Options, shared *shared) *programs {
 	p := new(programs)
 	o.Look = func(ctx context.Context, domain string, onStep func(pubsub.Step)) (crawl.Account, error) {
+		a, err := crawl.Account{}, crawl.ErrNotRunning
 		if c := p.crawler.Load(); c != nil {
-			return c.Look(ctx, domain, onStep)
+			a, err = c.Look(ctx, domain, onStep)
 		}
-		return crawl.Account{}, crawl.ErrNotRunning
+		if shared != nil && (errors.Is(err, crawl.ErrElsewhere) || errors.Is(err, crawl.ErrNotRunning)) {
+			return shared.look(ctx, domain)
+		}
+		return a, err
 	}
 	o.Account = func(name xep.Name) (crawl.Account, bool) {
 		if c := p.crawler.Load(); c != nil {

@@ -41,6 +41,7 @@ type Follower struct {
 	looked time.Time
 
 	mu     sync.Mutex
+	again  bool
 	err    error
 	loaded chan struct{}
 }
@@ -66,6 +67,23 @@ func (f *Follower) Poke() {
 	case f.wake <- struct{}{}:
 	default:
 	}
+}
+
+// Reload makes [Follower.Run] read everything again soon, as when a domain is not left out any more.
+func (f *Follower) Reload() {
+	f.mu.Lock()
+	f.again = true
+	f.mu.Unlock()
+	f.Poke()
+}
+
+// takeAgain tells whether to read everything again.
+func (f *Follower) takeAgain() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	again := f.again
+	f.again = false
+	return again
 }
 
 // Loaded returns a channel that is closed once the graph has been filled.
@@ -135,7 +153,7 @@ func (f *Follower) note(err error) {
 // look reads what has changed. After a long absence it reads everything.
 func (f *Follower) look(ctx context.Context) error {
 	now := time.Now()
-	if now.Sub(f.looked) > store.MaxAbsence/2 {
+	if f.takeAgain() || now.Sub(f.looked) > store.MaxAbsence/2 {
 		f.mark = ""
 	}
 	limit := patience

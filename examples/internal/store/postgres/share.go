@@ -11,6 +11,7 @@ import (
 
 	"github.com/xmppgraph/xmppgraph/crawl"
 	"github.com/xmppgraph/xmppgraph/examples/internal/store"
+	"github.com/xmppgraph/xmppgraph/examples/internal/store/internal/adapter"
 	"github.com/xmppgraph/xmppgraph/xep"
 )
 
@@ -252,19 +253,24 @@ func divide(b crawl.Batch, mine func(xep.Name) bool) (own crawl.Batch, others []
 	return own, others
 }
 
-// Call makes a domain due at once, known or not, for whichever crawler holds it.
-// A domain that was called within [crawl.LookAgain] is left alone, so that nobody can use it to bother a host; one that is excluded is ErrNotFound.
-func (s *Store) Call(ctx context.Context, name xep.Name) error {
-	return s.write(ctx, func(ctx context.Context, tx pgx.Tx) error {
+// Call makes a domain due at once, known or not, for whichever crawler holds it, and returns the time by the database's clock.
+// Once the domain is due later than that, it was visited.
+//
+// A domain that was called or answered within [crawl.LookAgain] is left alone, so that nobody can use it to bother a host;
+// for one that is excluded the error is [store.ErrNotFound].
+func (s *Store) Call(ctx context.Context, name xep.Name) (at time.Time, err error) {
+	err = s.write(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		present := s.present()
 		var excluded bool
-		if err := tx.QueryRow(ctx, `SELECT EXISTS (SELECT 1 FROM exclusions WHERE name = $1)`, name.String()).Scan(&excluded); err != nil {
+		var us int64
+		err := tx.QueryRow(ctx, `SELECT present($2), EXISTS (SELECT 1 FROM exclusions WHERE name = $1)`, name.String(), present).Scan(&us, &excluded)
+		if err != nil {
 			return err
 		}
-		if excluded {
+		if at = adapter.Time(us); excluded {
 			return store.ErrNotFound
 		}
-		_, err := tx.Exec(ctx, `INSERT INTO domains AS d (name, due, added, answered, mentioned, failures, given_up, advertised, until, service, node,
+		_, err = tx.Exec(ctx, `INSERT INTO domains AS d (name, due, added, answered, mentioned, failures, given_up, advertised, until, service, node,
 				by_default, subscribed, reported, called, called_at)
 			VALUES ($1, present($2), present($2), 0, present($2), 0, false, false, 0, '', ''::bytea, false, false, 0, pg_current_xact_id(), present($2))
 			ON CONFLICT (name) DO UPDATE SET due = least(d.due, excluded.due), mentioned = excluded.mentioned,
@@ -272,4 +278,21 @@ func (s *Store) Call(ctx context.Context, name xep.Name) error {
 			WHERE greatest(d.called_at, d.answered) <= excluded.called_at - $3`, name.String(), present, crawl.LookAgain.Microseconds())
 		return err
 	})
+	return at, err
+}
+
+// Record returns what crawlers know of a domain, without its report, or ErrNotFound.
+func (s *Store) Record(ctx context.Context, name xep.Name) (rec crawl.Record, err error) {
+	found := false
+	err = s.read(ctx, func(ctx context.Context, tx pgx.Tx) error {
+		return each(ctx, tx, `SELECT `+columns+` FROM domains AS d WHERE d.name = $1`, func(rows pgx.Rows) (err error) {
+			found = true
+			rec, err = scan(rows)
+			return err
+		}, name.String())
+	})
+	if err == nil && !found {
+		err = store.ErrNotFound
+	}
+	return rec, err
 }

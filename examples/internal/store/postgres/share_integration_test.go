@@ -102,16 +102,27 @@ func calling(t *testing.T, server *pgtest.Server) {
 	known.Due, known.Answered = noon.Add(time.Hour), noon.Add(-time.Hour)
 	require.NoError(t, s.Save(t.Context(), crawl.Batch{Records: []crawl.Record{known}}))
 	require.NoError(t, s.Exclude(t.Context(), store.Exclusion{Domain: excluded, Since: noon}))
-	require.ErrorIs(t, s.Call(t.Context(), excluded), store.ErrNotFound)
-	require.NoError(t, s.Call(t.Context(), known.Domain))
-	require.NoError(t, s.Call(t.Context(), xep.MustName("new.test")))
+	_, err := s.Call(t.Context(), excluded)
+	require.ErrorIs(t, err, store.ErrNotFound)
+	call := func(name xep.Name) {
+		at, err := s.Call(t.Context(), name)
+		require.NoError(t, err)
+		require.True(t, at.Equal(now))
+	}
+	call(known.Domain)
+	call(xep.MustName("new.test"))
 	require.Equal(t, []string{"known.test", "new.test"}, hold())
 	hold()
-	require.NoError(t, s.Call(t.Context(), known.Domain))
+	call(known.Domain)
 	require.Empty(t, hold(), "it was called just now")
 	now = now.Add(2 * time.Minute)
-	require.NoError(t, s.Call(t.Context(), known.Domain))
+	call(known.Domain)
 	require.Equal(t, []string{"known.test"}, hold())
+	rec, err := s.Record(t.Context(), known.Domain)
+	require.NoError(t, err)
+	require.False(t, rec.Due.After(now))
+	_, err = s.Record(t.Context(), excluded)
+	require.ErrorIs(t, err, store.ErrNotFound)
 }
 
 // following keeps a graph as the database has it, whatever happens.
