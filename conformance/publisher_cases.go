@@ -41,6 +41,8 @@ var publisherCases = []publisherCase{
 		NeedPublisher}, playWithdrawn(peer.Unaware)},
 	{Case{"publisher-peer-vanished", Must, "§7", "A peer that ceases to answer ceases to be named within that time, too.",
 		NeedPublisher}, playWithdrawn(peer.Silent)},
+	{Case{"publisher-size", Should, "XEP-0060 §7.1.3", "With thousands of peers the payload is still small enough for every known service.",
+		NeedPublisher}, playSize},
 	{Case{"publisher-rate", Should, "§6", "How often it publishes is bounded, however often connections come and go.", NeedPublisher}, playRate},
 }
 
@@ -230,4 +232,30 @@ func playRate(ctx context.Context, s *stage) outcome {
 		return fail("%d publications in %v are more than %d", n, s.Window, s.Rate)
 	}
 	return pass("")
+}
+
+// crowd is how many peers there are in the play about the size: with all that may be said about each, they take more than
+// [MaxPayload], and with their names alone less than half of it.
+const crowd = 2500
+
+func playSize(ctx context.Context, s *stage) outcome {
+	name := func(i int) string { return fmt.Sprintf("peer%d.lit", i) }
+	for i := range crowd {
+		s.network.Set(name(i), peer.Advertises)
+		for _, d := range []xep.Direction{xep.Incoming, xep.Outgoing} {
+			s.env.Connections.Opened(ownDomain, name(i), d)
+		}
+	}
+	s.tell()
+	s.start(ctx)
+	if o, ok := s.published(ctx); !ok {
+		return o
+	}
+	s.until(ctx, s.Settle, func() bool { return names(s.info(), name(crowd-1)) })
+	for _, p := range s.network.Publications() {
+		if len(p.Payload) > MaxPayload {
+			return fail("%d bytes for %d peers are more than the %d that ejabberd takes", len(p.Payload), crowd, MaxPayload)
+		}
+	}
+	return pass("%d bytes for %d peers", len(s.network.Item(s.env.Node)), crowd)
 }

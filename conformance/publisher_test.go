@@ -297,6 +297,10 @@ func TestFaultyPublishersAreFound(t *testing.T) {
 		{"names its siblings", func(context.Context, conformance.Environment) fault { return fault{siblings: true} }, []string{"publisher-sibling"}},
 		{"never asks again", func(context.Context, conformance.Environment) fault { return fault{forever: true} },
 			[]string{"publisher-peer-vanished", "publisher-peer-withdrawn"}},
+		{"tells all about everybody", func(context.Context, conformance.Environment) fault {
+			return fault{publish: publishAs("current"), write: replace("<connection type='bidi'/>",
+				"<connection type='incoming'/><connection type='outgoing'/><connection type='bidi'/>")}
+		}, []string{"publisher-size"}},
 		{"publishes on every event", func(context.Context, conformance.Environment) fault { return fault{eager: true} }, []string{"publisher-rate"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -38,6 +38,8 @@ func run(t *testing.T, s conformance.Session, domain string) *conformance.Report
 
 // What the publishers of this world are known to do wrong is found by the case made for it, and nothing else is.
 func TestKnownPublishers(t *testing.T) {
+	var kinds []testserver.Profile
+	var quirks testserver.Quirks
 	busy := testserver.Report{Peers: []testserver.Peer{{Name: "friend.test", Directions: testserver.In | testserver.Out}}, Unnamed: 2}
 	contacts := map[string][]string{"abuse-addresses": {"mailto:abuse@example.org"}}
 	for _, tc := range []struct {
@@ -87,11 +89,19 @@ func TestKnownPublishers(t *testing.T) {
 			srv.AddDomain(testserver.Domain{Name: "friend.test", Advertise: true})
 			srv.AddDomain(testserver.Domain{Name: "plain.test"})
 			tc.domain.Name, tc.domain.Advertise = "me.example", true
-			srv.AddDomain(tc.domain)
+			kinds, quirks = append(kinds, srv.AddDomain(tc.domain).Profile()), quirks|tc.domain.Quirks
 			r := run(t, session(t, srv), "ME.example.")
 			require.Equal(t, tc.want, failed(r), "%v", r.Results)
 			require.Len(t, r.Results, liveCases())
 		})
+	}
+	for _, p := range testserver.Profiles() {
+		if p != testserver.StockProsody && p != testserver.StockEjabberd {
+			require.Contains(t, kinds, p, "a kind of publisher that nobody looks at")
+		}
+	}
+	for _, q := range peer.AllQuirks() {
+		require.NotZero(t, quirks&testserver.Quirks(q), "a quirk that nobody looks at: %s", q)
 	}
 }
 
