@@ -21,6 +21,7 @@ import (
 	"github.com/xmppgraph/xmppgraph/examples/internal/api"
 	"github.com/xmppgraph/xmppgraph/examples/internal/cli"
 	"github.com/xmppgraph/xmppgraph/examples/internal/edition"
+	"github.com/xmppgraph/xmppgraph/examples/internal/quick"
 	"github.com/xmppgraph/xmppgraph/examples/internal/web"
 	"github.com/xmppgraph/xmppgraph/graph"
 	"github.com/xmppgraph/xmppgraph/optin"
@@ -65,6 +66,7 @@ func aggregate(ctx context.Context, c *config, log *slog.Logger, stdout io.Write
 	pages := web.New(press, web.Options{Site: site(c), History: history, Submit: interfaces})
 	srv := newServer(front.handler(c.served(interfaces.with(pages))), log)
 	srv.RegisterOnShutdown(interfaces.Close)
+	listener = quick.Listen(listener, interfaces.Quick)
 
 	var parts sync.WaitGroup
 	defer parts.Wait()

@@ -67,6 +67,7 @@ type Server struct {
 	o     Options
 	mux   *http.ServeMux
 	used  []route
+	asked map[string]*atomic.Uint64
 
 	submitters, exporters *limiter
 	events                *hub

@@ -38,17 +38,21 @@ func (s *Server) sendOld(w http.ResponseWriter, r *http.Request, f *export.Forma
 	}
 	ed := s.press.Current()
 	doc, err := ed.Document("old-"+f.Name+sel.key, keeps(ed, sel), func() (*edition.Document, error) {
-		var b bytes.Buffer
-		if err := f.Write(&b, ed.Snapshot().View(sel.views...)); err != nil {
-			return nil, err
-		}
-		return edition.NewDocument(jsonType, b.Bytes()), nil
+		return writeOld(ed, f, sel.views)
 	})
 	if err != nil {
 		fail(w, r, err)
 		return
 	}
 	doc.Serve(w, r)
+}
+
+func writeOld(ed *edition.Edition, f *export.Format, views []graph.View) (*edition.Document, error) {
+	var b bytes.Buffer
+	if err := f.Write(&b, ed.Snapshot().View(views...)); err != nil {
+		return nil, err
+	}
+	return edition.NewDocument(jsonType, b.Bytes()), nil
 }
 
 // oldSelection reads the old site's parameters. An empty focus is none, as its pages send it with an empty field.

@@ -52,6 +52,7 @@ func (s *Server) routes() {
 		s.mux.HandleFunc(rt.method+" "+rt.path, s.wrap(rt))
 		s.mux.HandleFunc(rt.path, s.otherMethod(rt))
 	}
+	s.asked = counters(s.used)
 	s.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		cors(w.Header())
 		problem{Status: http.StatusNotFound, Detail: "there is nothing at this path; " + base + "/openapi.json lists what there is"}.write(w, r)

@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/xmppgraph/xmppgraph/examples/internal/edition"
+	"github.com/xmppgraph/xmppgraph/examples/internal/quick"
 	"github.com/xmppgraph/xmppgraph/graph"
 	"github.com/xmppgraph/xmppgraph/internal/testserver"
 	"github.com/xmppgraph/xmppgraph/xep"
@@ -37,7 +38,8 @@ func realSize() *graph.Graph {
 }
 
 // BenchmarkServe measures how many times a second the snapshot of a network of the real size is served, whole and as "not modified",
-// by this package and by nginx from a file with the same bytes, one after the other under the same load.
+// by this package behind a quick.Listener, by nginx from a file with the same bytes, and by this package behind net/http alone,
+// one after the other under the same load.
 //
 // It needs wrk, and nginx with its gzip_static module. One iteration is one second of load.
 func BenchmarkServe(b *testing.B) {
@@ -50,19 +52,25 @@ func BenchmarkServe(b *testing.B) {
 	b.Cleanup(s.Close)
 	ours := httptest.NewUnstartedServer(s)
 	ours.Config.ReadHeaderTimeout, ours.Config.ReadTimeout, ours.Config.WriteTimeout = 5*time.Second, 10*time.Second, 30*time.Second
+	ours.Listener = quick.Listen(ours.Listener, s.Quick)
 	ours.Start()
 	b.Cleanup(ours.Close)
-	theirs := startNginx(b, ours.URL+base+"/graph")
+	plain := httptest.NewServer(s)
+	b.Cleanup(plain.Close)
+	theirs, nginx := startNginx(b, ours.URL+base+"/graph")
 
 	for _, coding := range []string{"identity", "gzip"} {
 		for _, kind := range []string{"200", "304"} {
-			for _, who := range []struct{ name, url string }{{"xmppgraph", ours.URL + base + "/graph"}, {"nginx", theirs}} {
+			for _, who := range []struct {
+				name, url string
+				pid       int
+			}{{"xmppgraph", ours.URL + base + "/graph", os.Getpid()}, {"nginx", theirs, nginx}, {"net-http", plain.URL + base + "/graph", os.Getpid()}} {
 				b.Run(kind+"/"+coding+"/"+who.name, func(b *testing.B) {
 					header := []string{"-H", "Accept-Encoding: " + coding}
 					if kind == "304" {
 						header = append(header, "-H", "If-None-Match: "+tagOf(b, who.url, coding))
 					}
-					load(b, who.url, header)
+					load(b, who.url, who.pid, header)
 				})
 			}
 		}
@@ -88,11 +96,43 @@ func tagOf(tb testing.TB, url, coding string) string {
 	return resp.Header.Get("ETag")
 }
 
-var rate = regexp.MustCompile(`Requests/sec:\s+([0-9.]+)`)
+var (
+	rate     = regexp.MustCompile(`Requests/sec:\s+([0-9.]+)`)
+	answered = regexp.MustCompile(`([0-9]+) requests in `)
+)
 
-func load(b *testing.B, url string, header []string) {
+// cpu returns the processor time of a process and its children, in steps of 10 ms.
+func cpu(b *testing.B, pid int) (t time.Duration) {
+	dir := "/proc/" + strconv.Itoa(pid)
+	stat, err := os.ReadFile(dir + "/stat")
+	if err != nil {
+		return 0
+	}
+	_, rest, _ := strings.Cut(string(stat), ") ")
+	f := strings.Fields(rest)
+	for _, ticks := range f[11:13] {
+		n, err := strconv.Atoi(ticks)
+		require.NoError(b, err)
+		t += time.Duration(n) * 10 * time.Millisecond
+	}
+	if pid == os.Getpid() {
+		return t
+	}
+	children, _ := os.ReadFile(dir + "/task/" + strconv.Itoa(pid) + "/children")
+	for _, c := range strings.Fields(string(children)) {
+		n, err := strconv.Atoi(c)
+		require.NoError(b, err)
+		t += cpu(b, n)
+	}
+	return t
+}
+
+// load has wrk ask for an URL, and reports how often a second that was answered and what each answer cost the server.
+func load(b *testing.B, url string, pid int, header []string) {
 	args := append([]string{"-t", "1", "-c", "64", "-d", strconv.Itoa(max(b.N, 1)) + "s"}, header...)
+	before := cpu(b, pid)
 	out, err := exec.CommandContext(b.Context(), "wrk", append(args, url)...).CombinedOutput()
+	spent := cpu(b, pid) - before
 	require.NoError(b, err, string(out))
 	require.NotContains(b, string(out), "Non-2xx or 3xx")
 	found := rate.FindSubmatch(out)
@@ -100,6 +140,9 @@ func load(b *testing.B, url string, header []string) {
 	n, err := strconv.ParseFloat(string(found[1]), 64)
 	require.NoError(b, err)
 	b.ReportMetric(n, "requests/s")
+	total, err := strconv.ParseFloat(string(answered.FindSubmatch(out)[1]), 64)
+	require.NoError(b, err)
+	b.ReportMetric(spent.Seconds()*1e6/total, "cpu-µs/request")
 	b.ReportMetric(0, "ns/op")
 }
 
@@ -112,8 +155,8 @@ http {
 }
 `
 
-// startNginx has nginx serve what an URL serves, compressed and not, and returns the URL of that.
-func startNginx(b *testing.B, url string) string {
+// startNginx has nginx serve what an URL serves, compressed and not, and returns the URL of that and the process.
+func startNginx(b *testing.B, url string) (string, int) {
 	dir := b.TempDir()
 	require.NoError(b, os.Chmod(dir, 0o755))
 	www := filepath.Join(dir, "www")
@@ -148,5 +191,5 @@ func startNginx(b *testing.B, url string) string {
 		}
 		return err == nil
 	}, 10*time.Second, 20*time.Millisecond)
-	return "http://127.0.0.1:" + port + "/graph"
+	return "http://127.0.0.1:" + port + "/graph", cmd.Process.Pid
 }

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strconv"
 	"sync"
+	"sync/atomic"
 )
 
 // compressFrom is the size in bytes from which compression saves more than its header costs.
@@ -26,6 +27,7 @@ type variant struct {
 	etag     []string
 	length   []string
 	encoding []string
+	wire     atomic.Pointer[wire]
 }
 
 var vary = []string{"Accept-Encoding"}
