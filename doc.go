@@ -14,7 +14,8 @@
 //   - [github.com/xmppgraph/xmppgraph/pubsub]: finding, reading and writing a domain's node.
 //   - [github.com/xmppgraph/xmppgraph/report]: the writing role, from live connections to a publication.
 //   - [github.com/xmppgraph/xmppgraph/crawl]: the reading role, from a domain to its report and its neighbours.
-//   - [github.com/xmppgraph/xmppgraph/conformance]: whether a domain, a payload or a publisher does what each sentence of the XEP asks.
+//   - [github.com/xmppgraph/xmppgraph/conformance]: whether a domain, a payload or a publisher does what each sentence of the XEP asks;
+//     below it conformancetest, the same as subtests, and peer, a network to test publishers and consumers against.
 //
 // A room imports only rooms above it in this list, and nothing here imports a database, a flag parser or an HTTP server.
 // The products built on these rooms (reporter, aggregator, bot, doctor) are a module of their own below examples/.
