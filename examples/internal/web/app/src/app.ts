@@ -40,8 +40,8 @@ export function measure(panel: boolean): Insets {
 }
 
 /** writeLead writes the sentence above the picture. */
-export function writeLead(net: Net): void {
-  by("lead").replaceChildren(...lead(net).flatMap(([n, words], i) => [i > 0 ? h("span", { className: "dot" }, " · ") : "", h("strong", {}, n), words]));
+export function writeLead(net: Net, past: boolean): void {
+  by("lead").replaceChildren(...lead(net, past).flatMap(([n, words], i) => [i > 0 ? h("span", { className: "dot" }, " · ") : "", h("strong", {}, n), words]));
   by("empty").hidden = net.names.length > 0;
 }
 
@@ -338,7 +338,7 @@ export class App {
     stage.show(net, smooth);
     stage.cursor = cursor;
     stage.focus = this.state.focus ? find(net, this.state.focus) : -1;
-    writeLead(net);
+    writeLead(net, this.state.at !== "");
     if (!this.state.focus) {
       // Who has not moved sees everything, also as it grows.
       if (!this.state.view && (before.names.length === 0 || grown(stage))) stage.pilot.fly(stage.pilot.overview());

@@ -33,6 +33,7 @@ const CELL = 64;
 export class Placer {
   private readonly cells = new Map<number, Taken[]>();
 
+  /** A screen of that size, with a margin around it. The origin is the corner of the screen. */
   constructor(
     private readonly width: number,
     private readonly height: number,
@@ -53,12 +54,14 @@ export class Placer {
   place(w: Wish): Place | undefined {
     const gap = w.r + 2 + w.height / 2;
     const side = w.r + 4 + w.width / 2;
+    // A mark on the screen has its label there too; one outside may have it anywhere.
+    const room = this.onScreen(w.x, w.y) ? 0 : this.margin;
     for (const [dx, dy] of [[0, -gap], [0, gap], [side, 0], [-side, 0]]) {
       const p = { x: w.x + dx, y: w.y + dy };
       const t = {
         x0: p.x - w.width / 2 - 2, y0: p.y - w.height / 2, x1: p.x + w.width / 2 + 2, y1: p.y + w.height / 2, soft: false,
       };
-      if (this.inside(t) && this.free(t, w.bold)) {
+      if (this.inside(t, room) && this.free(t, w.bold)) {
         this.add(t);
         return p;
       }
@@ -66,9 +69,12 @@ export class Placer {
     return undefined;
   }
 
-  private inside(t: Taken): boolean {
-    const m = this.margin;
-    return t.x0 >= -m && t.y0 >= -m && t.x1 <= this.width + m && t.y1 <= this.height + m;
+  private onScreen(x: number, y: number): boolean {
+    return x >= 0 && y >= 0 && x <= this.width && y <= this.height;
+  }
+
+  private inside(t: Taken, room: number): boolean {
+    return t.x0 >= -room && t.y0 >= -room && t.x1 <= this.width + room && t.y1 <= this.height + room;
   }
 
   private free(t: Taken, bold: boolean): boolean {

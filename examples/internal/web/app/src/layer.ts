@@ -77,10 +77,10 @@ export function placeLabels(s: Scene, v: View, width: number, height: number, ma
   const most = weight(net, order[0] ?? 0) || 1;
   const w = width + 2 * margin;
   const h = height + 2 * margin;
-  const placer = new Placer(w, h, margin > 0 ? 60 : 0);
+  const placer = new Placer(width, height, margin);
   const seen = visible(s, v, w, h, order);
   // Among many small marks a label could be nowhere: it stays off the important ones.
-  for (const i of seen.slice(0, Math.round(1.5 * maxLabels(w, h)))) placer.mark(net.x[i] * v.k + v.dx, net.y[i] * v.k + v.dy, markRadius(net.degree[i], v.k));
+  for (const i of seen.slice(0, Math.round(1.5 * maxLabels(w, h)))) placer.mark(net.x[i] * v.k + v.dx - margin, net.y[i] * v.k + v.dy - margin, markRadius(net.degree[i], v.k));
   let left = maxLabels(w, h);
   for (const i of seen) {
     if (left <= 0) break;
@@ -88,8 +88,8 @@ export function placeLabels(s: Scene, v: View, width: number, height: number, ma
     const size = fontSize(share, v.k, s.fit, width);
     const bold = share > 0.3;
     const style = { size, weight: bold ? 600 : 400, colour: theme.text, halo: theme.ground };
-    const x = net.x[i] * v.k + v.dx;
-    const y = net.y[i] * v.k + v.dy;
+    const x = net.x[i] * v.k + v.dx - margin;
+    const y = net.y[i] * v.k + v.dy - margin;
     const r = markRadius(net.degree[i], v.k);
     const p = placer.place({ x, y, r, width: textWidth(net.labels[i], size, style.weight), height: size * 1.15, bold });
     if (p) {

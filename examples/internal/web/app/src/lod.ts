@@ -5,6 +5,9 @@ import { SPACING } from "./net";
 /** The most links that one picture draws; of more, those between the most linked are drawn, and all of whatever is pointed at. */
 export const EDGE_BUDGET = 7000;
 
+/** The same while the picture of a large network moves: the rest comes when it stands. */
+export const MOVING_BUDGET = 1500;
+
 /** Dots of unnamed peers, or none where they would run together. */
 export interface Dots {
   /** The side of a dot; zero for none. */

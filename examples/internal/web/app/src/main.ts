@@ -22,7 +22,7 @@ async function start(): Promise<void> {
   const r = await answer;
   if (!r.ok) throw new Error(`/api/v1/graph: ${r.status}`);
   const net = decode((await r.json()) as Compact);
-  writeLead(net);
+  writeLead(net, state.at !== "");
   stage.net = net;
   stage.pilot.insets = measure(false);
   stage.resize();

@@ -21,6 +21,8 @@ export interface Scene {
   mutualOnly: boolean;
   /** The scale at which everything fits. */
   fit: number;
+  /** The most links to draw. */
+  budget: number;
   /** Opacity of domains that come or go, by index; without it all are there. */
   alpha?: Float32Array;
 }
@@ -180,7 +182,7 @@ function batchLinks(s: Scene, v: View, width: number, height: number): number[][
   const { net } = s;
   const out: number[][] = Array.from({ length: 2 * CLASSES }, () => []);
   const order = ranked(net);
-  let left = EDGE_BUDGET;
+  let left = s.budget;
   for (let p = 0; p < net.mutual.length && left > 0; p++) {
     const e = order ? order[p] : p;
     if (s.mutualOnly && !net.mutual[e]) continue;

@@ -2,7 +2,7 @@
 
 import { Pilot } from "./camera";
 import { type Camera, type Label, Layer, placeLabels } from "./layer";
-import { fontSize, markRadius } from "./lod";
+import { EDGE_BUDGET, fontSize, markRadius, MOVING_BUDGET } from "./lod";
 import { Placer } from "./labels";
 import { ease, morph, type Morph } from "./morph";
 import { adjacency, bounds, build, byWeight, neighbours, type Net, weight } from "./net";
@@ -142,7 +142,8 @@ export class Stage {
   private scene(): Scene {
     const { theme, unnamed, mutualOnly } = this;
     const way = this.way?.morph;
-    return { net: way?.net ?? this.net, theme, unnamed, mutualOnly, fit: this.pilot.fitScale, alpha: way?.alpha };
+    const budget = this.pilot.moving && this.net.mutual.length > EDGE_BUDGET ? MOVING_BUDGET : EDGE_BUDGET;
+    return { budget, net: way?.net ?? this.net, theme, unnamed, mutualOnly, fit: this.pilot.fitScale, alpha: way?.alpha };
   }
 
   private advance(now: number): void {
@@ -159,18 +160,21 @@ export class Stage {
     if (!this.dirty && this.layer.covers(cam)) return;
     const cheap = this.net.mutual.length <= LIVE_LINKS;
     if (!this.dirty && !cheap && !this.layer.sharp(cam) && this.pilot.moving) {
-      clearTimeout(this.settled);
-      this.settled = window.setTimeout(() => this.repaint(), SETTLE);
+      this.settle();
       return;
     }
     this.dirty = false;
     // The pictures of a zoom are used once, and need no margin.
     const margin = (this.pilot.moving && !this.layer.sharp(cam)) || this.way ? 0 : Math.round(Math.min(this.width, this.height) * 0.25);
-    this.layer.render(this.scene(), cam, this.width, this.height, margin, this.ratio);
-    if (margin === 0 && !this.way) {
-      clearTimeout(this.settled);
-      this.settled = window.setTimeout(() => !this.pilot.moving && this.repaint(), SETTLE);
-    }
+    const scene = this.scene();
+    this.layer.render(scene, cam, this.width, this.height, margin, this.ratio);
+    if ((margin === 0 && !this.way) || scene.budget < EDGE_BUDGET) this.settle();
+  }
+
+  /** settle paints anew once nothing moves any more. */
+  private settle(): void {
+    clearTimeout(this.settled);
+    this.settled = window.setTimeout(() => (this.pilot.moving ? this.settle() : this.repaint()), SETTLE);
   }
 
   /** lit is the domain whose neighbourhood stands out. */

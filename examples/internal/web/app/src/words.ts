@@ -3,15 +3,17 @@
 import { find, neighbours, type Net } from "./net";
 import { count, plural, safe } from "./text";
 
-/** lead is the network in one sentence, in the words that are true: dots count links, not domains. */
-export function lead(net: Net): [string, string][] {
+/** lead is the network in one sentence, in the words that are true: dots count links, not domains.
+ * Of the past it may not be known who had how many unnamed peers. */
+export function lead(net: Net, past = false): [string, string][] {
   const n = net.names.length;
   const links = net.mutual.length;
-  return [
+  const all: [string, string][] = [
     [count(n), n === 1 ? " named domain" : " named domains"],
     [count(links), links === 1 ? " link between them" : " links between them"],
     [count(net.unnamed), net.unnamed === 1 ? " link to a domain that stays unnamed" : " links to domains that stay unnamed"],
   ];
+  return past && net.unnamed === 0 ? all.slice(0, 2) : all;
 }
 
 /** spoken describes a domain for those who hear it. */
