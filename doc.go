@@ -18,7 +18,7 @@
 //     below it conformancetest, the same as subtests, and peer, a network to test publishers and consumers against.
 //
 // A room imports only rooms above it in this list, and nothing here imports a database, a flag parser or an HTTP server.
-// The products built on these rooms (reporter, aggregator, bot, doctor) are a module of their own below examples/.
+// The products built on these rooms (reporter, aggregator, bot, doctor, conformance) are a module of their own below examples/.
 //
 // # Who starts where
 //

@@ -50,7 +50,7 @@ func TestPublisherOnTheWire(t *testing.T) {
 				t.Parallel()
 				seen := make(chan peer.Exchange, 1000)
 				r, err := conformance.Publisher(t.Context(), conformance.Subject{
-					Run: connected(source), Settle: 10 * time.Second, Withdrawal: 30 * time.Second,
+					Run: connected(source), Settle: 15 * time.Second, Withdrawal: 30 * time.Second,
 					Wire: &peer.Config{Home: peer.Domain{Kind: kind}, Observe: func(x peer.Exchange) {
 						select {
 						case seen <- x:

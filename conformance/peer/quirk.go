@@ -143,9 +143,9 @@ const (
 // Groups of faults.
 const (
 	// SessionFaults are those that only the session's own server can do to it.
-	SessionFaults = SlowDrip | CutOff | HalfOpen
+	SessionFaults Fault = SlowDrip | CutOff | HalfOpen
 	// RemoteFaults are all that a domain can do through an honest server that relays its stanzas.
-	RemoteFaults = (TimedOut<<1-1)&^(ErrorReply-1) | (HalfOpen<<1-1)&^(NoReply-1)&^SessionFaults |
+	RemoteFaults Fault = (TimedOut<<1-1)&^(ErrorReply-1) | (HalfOpen<<1-1)&^(NoReply-1)&^SessionFaults |
 		(Spoofed<<1-1)&^(WrongFrom-1) | (ForgedReplies<<1-1)&^(BadAddresses-1)
 )
 
