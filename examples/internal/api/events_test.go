@@ -2,7 +2,6 @@ package api
 
 import (
 	"bufio"
-	"context"
 	"encoding/json"
 	"io"
 	"net"
@@ -248,22 +247,54 @@ func TestHeartbeatAndRest(t *testing.T) {
 	})
 }
 
+// pipes is a listener of connections within the process, which a synctest bubble can wait for.
+type pipes chan net.Conn
+
+func (p pipes) Accept() (net.Conn, error) {
+	if c, ok := <-p; ok {
+		return c, nil
+	}
+	return nil, net.ErrClosed
+}
+
+func (p pipes) Close() error   { return nil }
+func (p pipes) Addr() net.Addr { return &net.TCPAddr{} }
+
 // The limits of the http.Server are for whole requests, and a stream outlives them.
 func TestStreamOutlivesTheServersTimeouts(t *testing.T) {
-	w := newWorld(t, Options{})
-	srv := httptest.NewUnstartedServer(w)
-	srv.Config.ReadTimeout, srv.Config.WriteTimeout = 50*time.Millisecond, 50*time.Millisecond
-	srv.Start()
-	defer srv.Close()
-	defer w.Close()
-	defer http.DefaultClient.CloseIdleConnections()
-	l := listen(t, srv.URL, "")
-	l.next()
-	timeout, cancel := context.WithTimeout(t.Context(), 150*time.Millisecond)
-	defer cancel()
-	<-timeout.Done()
-	w.report("new.test", 0)
-	require.Equal(t, "changes", l.next().event)
+	synctest.Test(t, func(t *testing.T) {
+		g := graph.New(graph.Options{})
+		s := New(edition.New(g, edition.Options{}), Options{})
+		srv := &http.Server{Handler: s, ReadTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second}
+		l := make(pipes)
+		served := make(chan error)
+		go func() { served <- srv.Serve(l) }()
+		c, theirs := net.Pipe()
+		l <- theirs
+		_, err := io.WriteString(c, "GET /api/v1/events HTTP/1.1\r\nHost: x\r\n\r\n")
+		require.NoError(t, err)
+		r, events := bufio.NewReader(c), 0
+		changes := time.AfterFunc(10*time.Minute, func() {
+			g.Apply(graph.Report{Domain: xep.MustName("new.test"), Until: time.Now().Add(time.Hour)})
+		})
+		defer changes.Stop()
+		for {
+			line, err := r.ReadString('\n')
+			require.NoError(t, err)
+			if strings.HasPrefix(line, "event:") {
+				if events++; events == 2 {
+					require.Equal(t, "event: changes\n", line)
+					break
+				}
+			}
+		}
+		_ = c.Close()
+		close(l)
+		require.ErrorIs(t, <-served, net.ErrClosed)
+		s.Close()
+		require.NoError(t, srv.Close())
+		synctest.Wait()
+	})
 }
 
 // A client that never ends its header costs a connection for a short time only.
