@@ -82,9 +82,10 @@ export function placeLabels(s: Scene, v: View, width: number, height: number, ma
   // Among many small marks a label could be nowhere: it stays off the important ones.
   for (const i of seen.slice(0, Math.round(1.5 * maxLabels(w, h)))) placer.mark(net.x[i] * v.k + v.dx - margin, net.y[i] * v.k + v.dy - margin, markRadius(net.degree[i], v.k));
   let left = maxLabels(w, h);
-  for (const i of seen) {
+  for (const [rank, i] of seen.entries()) {
     if (left <= 0) break;
-    const share = weight(net, i) / most;
+    // Among many equals only a few stand out.
+    const share = weight(net, i) / most / (1 + rank / 30);
     const size = fontSize(share, v.k, s.fit, width);
     const bold = share > 0.3;
     const style = { size, weight: bold ? 600 : 400, colour: theme.text, halo: theme.ground };
