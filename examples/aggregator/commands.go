@@ -40,6 +40,10 @@ var commands = map[string]command{
 	"readmit":    {readmitUsage, [2]int{1, 1}, nil, readmitDomain},
 	"exclusions": {exclusionsUsage, [2]int{0, 0}, nil, listExclusions},
 	"requests":   {requestsUsage, [2]int{0, 0}, nil, listRequests},
+	"purge":      {purgeUsage, [2]int{1, 1}, nil, purgeDomain},
+	"backup":     {backupUsage, [2]int{1, 1}, nil, writeBackup},
+	"restore":    {restoreUsage, [2]int{1, 1}, nil, readBackup},
+	"migrate":    {migrateUsage, [2]int{0, 0}, nil, migrate},
 }
 
 // where is the part of every command's usage that says where the database is.

@@ -41,6 +41,7 @@ type Store interface {
 	Schedule
 	Public
 	Keeper
+	Copier
 	// Close ends the use of the database. It waits for calls that are under way, and may interrupt them.
 	Close() error
 }

@@ -74,7 +74,7 @@ func TestStore(t *testing.T) {
 	for name, test := range map[string]func(*testing.T, *pgtest.Server){
 		"migration": migration, "opening": opening, "clock of the database": clockOfTheDatabase,
 		"killed writer": killedWriter, "disk full": diskFull,
-		"share": shareContract, "holding at once": holdingAtOnce, "calling": calling, "following": following,
+		"share": shareContract, "holding at once": holdingAtOnce, "calling": calling, "following": following, "moves": movesBetweenDatabases,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, server) })
 	}

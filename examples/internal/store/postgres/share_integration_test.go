@@ -3,8 +3,10 @@
 package postgres_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"sync"
 	"testing"
@@ -15,9 +17,12 @@ import (
 	"github.com/xmppgraph/xmppgraph/crawl"
 	crawltest "github.com/xmppgraph/xmppgraph/crawl/storetest"
 	"github.com/xmppgraph/xmppgraph/examples/internal/store"
+	"github.com/xmppgraph/xmppgraph/examples/internal/store/backup"
 	"github.com/xmppgraph/xmppgraph/examples/internal/store/follow"
 	"github.com/xmppgraph/xmppgraph/examples/internal/store/postgres"
 	"github.com/xmppgraph/xmppgraph/examples/internal/store/postgres/pgtest"
+	"github.com/xmppgraph/xmppgraph/examples/internal/store/sqlite"
+	"github.com/xmppgraph/xmppgraph/examples/internal/store/storetest"
 	"github.com/xmppgraph/xmppgraph/graph"
 	"github.com/xmppgraph/xmppgraph/xep"
 )
@@ -213,4 +218,24 @@ func TestFollowThroughRestart(t *testing.T) {
 	require.NoError(t, other.Close())
 	require.Eventually(t, func() bool { return g.Snapshot().Len() == 2 }, 20*time.Second, 10*time.Millisecond)
 	require.Eventually(t, func() bool { return f.Err() == nil }, 20*time.Second, 10*time.Millisecond)
+}
+
+// movesBetweenDatabases goes from SQLite to PostgreSQL and back.
+func movesBetweenDatabases(t *testing.T, server *pgtest.Server) {
+	file := func() *sqlite.Store {
+		s, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "a.db"), sqlite.Options{Now: clock})
+		require.NoError(t, err)
+		t.Cleanup(func() { require.NoError(t, s.Close()) })
+		return s
+	}
+	first, between, last := file(), open(t, server.Schema(t), clock), file()
+	storetest.Populate(t, first, graph.Options{Now: clock})
+	for _, hop := range [][2]store.Store{{first, between}, {between, last}} {
+		var b bytes.Buffer
+		_, err := backup.Write(t.Context(), &b, hop[0], noon)
+		require.NoError(t, err)
+		_, err = backup.Read(t.Context(), &b, hop[1])
+		require.NoError(t, err)
+		require.Equal(t, storetest.Rows(t, first), storetest.Rows(t, hop[1]))
+	}
 }

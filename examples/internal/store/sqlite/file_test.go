@@ -175,19 +175,3 @@ func traces(t *testing.T, dir, name string) (n int) {
 	}
 	return n
 }
-
-func TestBackup(t *testing.T) {
-	dir := t.TempDir()
-	s := open(t, filepath.Join(dir, "a.db"), clock)
-	require.NoError(t, s.Save(t.Context(), crawl.Batch{Records: []crawl.Record{record("a.test", "b.test")}}))
-	copied := filepath.Join(dir, "copy.db")
-	require.NoError(t, s.Backup(t.Context(), copied))
-	require.Error(t, s.Backup(t.Context(), copied), "a backup is not overwritten")
-	want := records(t, s)
-	require.NoError(t, s.Save(t.Context(), crawl.Batch{Gone: []xep.Name{xep.MustName("a.test")}}))
-	require.Equal(t, want, records(t, open(t, copied, clock)))
-	require.Empty(t, records(t, s))
-	info, err := os.Stat(copied)
-	require.NoError(t, err)
-	require.Zero(t, info.Mode().Perm()&0o077)
-}

@@ -2,7 +2,6 @@ package sqlite
 
 import (
 	"context"
-	"os"
 
 	"zombiezen.com/go/sqlite"
 
@@ -200,28 +199,4 @@ func notNil(b []byte) []byte {
 		return []byte{}
 	}
 	return b
-}
-
-// Backup writes a copy of the database, as of one moment, to a file that must not exist yet. Others go on meanwhile.
-//
-// To restore it, stop the program and put the copy in place of the file.
-func (s *Store) Backup(ctx context.Context, file string) error {
-	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return err
-	}
-	if err := f.Close(); err != nil {
-		return err
-	}
-	return s.with(ctx, s.private, func(c *sqlite.Conn) error {
-		// A connection that must not change its own database may not make another one either.
-		if err := pragmas(c, "query_only = OFF"); err != nil {
-			return err
-		}
-		err := run(c, `VACUUM INTO ?1`, file)
-		if e := pragmas(c, "query_only = ON"); err == nil {
-			err = e
-		}
-		return err
-	})
 }

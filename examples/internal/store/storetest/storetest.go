@@ -69,12 +69,13 @@ func Run(t *testing.T, new func(t *testing.T) Opener) {
 		"purge/names that contain others":           purgeParts,
 		"keeper/exclusions":                         exclusions,
 		"keeper/documents":                          documents,
+		"copier/a whole copy":                       copies,
 		"general/ended contexts change nothing":     contexts,
 		"general/a closed store":                    closed,
 		"general/everything at once":                together,
 		"general/a reader does not stop the writer": readerAndWriter,
 	} {
-		t.Run(name, func(t *testing.T) { test(t, newBed(t, new(t))) })
+		t.Run(name, func(t *testing.T) { test(t, newBed(t, new)) })
 	}
 }
 
@@ -83,13 +84,15 @@ type bed struct {
 	store.Store
 	t    *testing.T
 	open Opener
-	us   atomic.Int64
+	// fresh returns an opener of another store, which is empty.
+	fresh func(t *testing.T) Opener
+	us    atomic.Int64
 }
 
-func newBed(t *testing.T, open Opener) *bed {
-	b := &bed{t: t, open: open}
+func newBed(t *testing.T, fresh func(t *testing.T) Opener) *bed {
+	b := &bed{t: t, open: fresh(t), fresh: fresh}
 	b.set(start)
-	b.Store = open(t, b.now)
+	b.Store = b.open(t, b.now)
 	return b
 }
 
@@ -102,6 +105,8 @@ func at(minutes int) time.Time { return start.Add(time.Duration(minutes) * time.
 func (b *bed) now() time.Time      { return time.UnixMicro(b.us.Load()).UTC() }
 func (b *bed) set(t time.Time)     { b.us.Store(t.UnixMicro()) }
 func (b *bed) reopen() store.Store { return b.open(b.t, b.now) }
+
+func (b *bed) another(t *testing.T) store.Store { return b.fresh(t)(t, b.now) }
 
 func (b *bed) save(records ...crawl.Record) {
 	b.t.Helper()
