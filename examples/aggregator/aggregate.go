@@ -21,6 +21,7 @@ import (
 	"github.com/xmppgraph/xmppgraph/examples/internal/api"
 	"github.com/xmppgraph/xmppgraph/examples/internal/cli"
 	"github.com/xmppgraph/xmppgraph/examples/internal/edition"
+	"github.com/xmppgraph/xmppgraph/examples/internal/metrics"
 	"github.com/xmppgraph/xmppgraph/examples/internal/quick"
 	"github.com/xmppgraph/xmppgraph/examples/internal/web"
 	"github.com/xmppgraph/xmppgraph/graph"
@@ -61,12 +62,16 @@ func aggregate(ctx context.Context, c *config, log *slog.Logger, stdout io.Write
 	op.exclusion.Watch(func([]xep.Name) { press.Refresh() })
 	history := op.history(db)
 	shared := newShared(c, db, g, op, log)
-	interfaces := newPrograms(press, shared.options(api.Options{History: history}), shared)
+	interfaces := newPrograms(press, shared.options(api.Options{History: history, Metrics: func() []metrics.Family {
+		return append(op.metrics(), front.metrics()...)
+	}}), shared)
 	defer interfaces.Close()
 	pages := web.New(press, web.Options{Site: site(c), History: history, Submit: interfaces})
 	srv := newServer(front.handler(c.served(interfaces.with(pages))), log)
 	srv.RegisterOnShutdown(interfaces.Close)
-	listener = quick.Listen(listener, interfaces.Quick)
+	if front.tls == nil {
+		listener = quick.Listen(listener, interfaces.Quick)
+	}
 
 	var parts sync.WaitGroup
 	defer parts.Wait()

@@ -13,6 +13,7 @@ import (
 	"sync"
 
 	"github.com/xmppgraph/xmppgraph/examples/internal/certs"
+	"github.com/xmppgraph/xmppgraph/examples/internal/metrics"
 	"github.com/xmppgraph/xmppgraph/examples/internal/proxy"
 	"github.com/xmppgraph/xmppgraph/xep"
 )
@@ -96,6 +97,15 @@ func (f *front) scheme() string {
 		return "https"
 	}
 	return "http"
+}
+
+// metrics are numbers for whoever watches the program: when the certificate ends, if it is in files.
+func (f *front) metrics() []metrics.Family {
+	if f.files == nil || f.files.Leaf() == nil {
+		return nil
+	}
+	return []metrics.Family{metrics.One("xmpp_aggregator_certificate_expiry_timestamp_seconds", metrics.Gauge,
+		"When the certificate ends.", float64(f.files.Leaf().NotAfter.Unix()))}
 }
 
 // handler puts what the front knows before a handler.

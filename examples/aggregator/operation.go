@@ -7,12 +7,14 @@ import (
 	"os"
 	"os/signal"
 	"sync"
+	"sync/atomic"
 	"syscall"
 
 	"mellium.im/xmpp/mux"
 
 	"github.com/xmppgraph/xmppgraph/connect"
 	"github.com/xmppgraph/xmppgraph/examples/internal/exclusion"
+	"github.com/xmppgraph/xmppgraph/examples/internal/metrics"
 	"github.com/xmppgraph/xmppgraph/examples/internal/optout"
 	"github.com/xmppgraph/xmppgraph/examples/internal/providers"
 	"github.com/xmppgraph/xmppgraph/examples/internal/store"
@@ -28,13 +30,18 @@ type operation struct {
 	providers *providers.List // nil for none
 	desk      *optout.Service
 	profile   profile
-	// reload are to be told of SIGHUP.
-	reload []chan struct{}
+	// hangups are SIGHUPs, and reload those who are to be told of them.
+	hangups chan os.Signal
+	reload  []chan struct{}
+	// granted and refused count requests by message.
+	granted, refused atomic.Uint64
+	// noting keeps notes of requests from replacing each other.
+	noting sync.Mutex
 }
 
 // newOperation reads the lists. It keeps what is excluded out of the graph from now on. The database may be nil.
 func newOperation(ctx context.Context, c *config, db store.Store, g *graph.Graph, log *slog.Logger) (*operation, error) {
-	o := &operation{log: log, profile: c.profile()}
+	o := &operation{log: log, profile: c.profile(), hangups: make(chan os.Signal, 1)}
 	o.exclusion = &exclusion.List{File: c.excludeFile, Logger: log}
 	if db != nil {
 		o.exclusion.Keeper = db
@@ -54,6 +61,8 @@ func newOperation(ctx context.Context, c *config, db store.Store, g *graph.Graph
 		}
 	}
 	o.desk = &optout.Service{List: o.exclusion, Contact: c.contact, Logger: log, Observe: func(r optout.Request) { o.requested(ctx, db, r) }}
+	// From here on a SIGHUP does not end the program.
+	signal.Notify(o.hangups, syscall.SIGHUP)
 	return o, nil
 }
 
@@ -61,9 +70,16 @@ func newOperation(ctx context.Context, c *config, db store.Store, g *graph.Graph
 func (o *operation) requested(ctx context.Context, db store.Store, r optout.Request) {
 	o.log.Info("request by message", "verb", r.Verb, "done", r.Done, "see", `"aggregator requests"`)
 	o.log.Debug("request by message", "verb", r.Verb, "domain", r.Domain, "from", r.From, "done", r.Done, "why", r.Why)
+	if r.Done {
+		o.granted.Add(1)
+	} else {
+		o.refused.Add(1)
+	}
 	if db == nil {
 		return
 	}
+	o.noting.Lock()
+	defer o.noting.Unlock()
 	if err := noteRequest(context.WithoutCancel(ctx), db, r); err != nil {
 		o.log.Warn("a request by message is not in the list of requests", "err", err)
 	}
@@ -84,6 +100,17 @@ func (o *operation) history(db store.Store) store.Public {
 		return o.exclusion.Public(p)
 	}
 	return nil
+}
+
+// metrics are numbers for whoever watches the program. How many domains are excluded is nobody's business.
+func (o *operation) metrics() []metrics.Family {
+	return []metrics.Family{{
+		Name: "xmpp_aggregator_optout_requests_total", Kind: metrics.Counter, Help: "Requests by message to be excluded or shown again.",
+		Samples: []metrics.Sample{
+			{Labels: []string{"outcome", "done"}, Value: float64(o.granted.Load())},
+			{Labels: []string{"outcome", "refused"}, Value: float64(o.refused.Load())},
+		},
+	}}
 }
 
 // answers is what the session says and hears beside the crawler.
@@ -107,12 +134,10 @@ func (o *operation) run(ctx context.Context) {
 	if o.providers != nil {
 		parts.Go(func() { o.providers.Run(ctx) })
 	}
-	hangups := make(chan os.Signal, 1)
-	signal.Notify(hangups, syscall.SIGHUP)
-	defer signal.Stop(hangups)
+	defer signal.Stop(o.hangups)
 	for {
 		select {
-		case <-hangups:
+		case <-o.hangups:
 			o.log.Info("reload")
 			for _, c := range o.reload {
 				select {
