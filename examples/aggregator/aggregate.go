@@ -66,7 +66,7 @@ func aggregate(ctx context.Context, c *config, log *slog.Logger, stdout io.Write
 		return append(op.metrics(), front.metrics()...)
 	}}), shared)
 	defer interfaces.Close()
-	pages := web.New(press, web.Options{Site: site(c), History: history, Submit: interfaces})
+	pages := web.New(press, web.Options{Site: site(c), History: history, Programs: interfaces})
 	srv := newServer(front.handler(c.served(interfaces.with(pages))), log)
 	srv.RegisterOnShutdown(interfaces.Close)
 	if front.tls == nil {

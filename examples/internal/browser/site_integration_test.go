@@ -28,7 +28,7 @@ func newSite(t *testing.T, g *graph.Graph) *site {
 	t.Helper()
 	press := edition.New(g, edition.Options{Pulse: 20 * time.Millisecond})
 	programs := api.New(press, api.Options{Look: look})
-	pages := web.New(press, web.Options{Submit: programs, Site: web.Site{
+	pages := web.New(press, web.Options{Programs: programs, Site: web.Site{
 		Title: "Test network", Operator: "Somebody", Contact: "mailto:ops@example.org", Legal: "# Imprint\n\nA [link](https://example.org/).\n\n- one\n- two",
 	}})
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

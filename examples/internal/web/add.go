@@ -49,6 +49,15 @@ type step struct {
 	Fix    string `json:"fix"`
 }
 
+// Kind is the class of the step.
+func (s step) Kind() string {
+	switch s.Status {
+	case "ok", "failed":
+		return s.Status
+	}
+	return "other"
+}
+
 // Mark is how the step ended, as a sign.
 func (s step) Mark() string {
 	switch s.Status {
@@ -73,7 +82,7 @@ func (s step) Word() string {
 
 func (s *Server) addView(r *http.Request) addView {
 	v := addView{frame: s.frame(s.press.Current(), "add", "/add", "Add your domain",
-		"Has the domain of an XMPP server visited, and tells step by step what was asked, what came, and what to change."), Open: s.o.Submit != nil}
+		"Has the domain of an XMPP server visited, and tells step by step what was asked, what came, and what to change."), Open: s.o.Programs != nil}
 	v.Domain = clean(strings.TrimSpace(r.FormValue("domain")))
 	return v
 }
@@ -92,7 +101,7 @@ func (s *Server) serveSubmitted(w http.ResponseWriter, r *http.Request) {
 	}
 	v := s.addView(r)
 	v.Hidden = true
-	if s.o.Submit == nil || v.Domain == "" {
+	if s.o.Programs == nil || v.Domain == "" {
 		s.showStatus(w, r, http.StatusOK, "add", v)
 		return
 	}
@@ -108,8 +117,14 @@ func (s *Server) serveSubmitted(w http.ResponseWriter, r *http.Request) {
 func (s *Server) submit(w http.ResponseWriter, r *http.Request, domain string) *recorder {
 	// Marshalling a map of strings does not fail.
 	body, _ := json.Marshal(map[string]string{"domain": domain})
+	return s.ask(w, r, http.MethodPost, submitPath, body)
+}
+
+// ask asks the interface for programs in the visitor's name.
+func (s *Server) ask(w http.ResponseWriter, r *http.Request, method, path string, body []byte) *recorder {
 	ask := r.Clone(r.Context())
-	ask.URL.Path, ask.URL.RawPath, ask.URL.RawQuery, ask.RequestURI = submitPath, "", "", submitPath
+	ask.Method = method
+	ask.URL.Path, ask.URL.RawPath, ask.URL.RawQuery, ask.RequestURI = path, "", "", path
 	ask.Form, ask.PostForm, ask.MultipartForm = nil, nil, nil
 	for _, field := range []string{"Accept-Encoding", "Content-Encoding", "If-None-Match", "Origin", "Range"} {
 		ask.Header.Del(field)
@@ -118,7 +133,7 @@ func (s *Server) submit(w http.ResponseWriter, r *http.Request, domain string) *
 	ask.Header.Set("Content-Type", "application/json")
 	ask.Body, ask.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
 	answer := &recorder{real: w, header: make(http.Header), status: http.StatusOK}
-	s.o.Submit.ServeHTTP(answer, ask)
+	s.o.Programs.ServeHTTP(answer, ask)
 	return answer
 }
 

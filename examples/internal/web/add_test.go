@@ -49,7 +49,7 @@ func TestAdd(t *testing.T) {
 		{"step":"domain-info","status":"ok","asked":"disco#info of a.test","got":"Prosody \u202e<b>","ms":84},
 		{"step":"fetch","status":"failed","asked":"the item","got":"nothing","fix":"Look here.\nProsody: change that."},
 		{"step":"bind","status":"skipped","asked":"the payload"}]}`}
-	h := New(press(&now), Options{Submit: s})
+	h := New(press(&now), Options{Programs: s})
 	r := post(t, h, "/add", formType, url.Values{"domain": {" a.test "}}.Encode())
 	require.Equal(t, http.StatusOK, r.StatusCode)
 	page := body(t, r)
@@ -80,7 +80,7 @@ func TestAddRefused(t *testing.T) {
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
-			h := New(press(&now), Options{Submit: &submit{status: tc.status, answer: tc.answer}})
+			h := New(press(&now), Options{Programs: &submit{status: tc.status, answer: tc.answer}})
 			r := post(t, h, "/add", formType, "domain=x.test")
 			require.Equal(t, tc.code, r.StatusCode)
 			require.Contains(t, body(t, r), tc.want)
@@ -94,8 +94,30 @@ func TestAddWithoutCrawler(t *testing.T) {
 	require.NotContains(t, body(t, get(t, h, "/add")), `action="/add"`)
 	require.Equal(t, http.StatusOK, post(t, h, "/add", formType, "domain=x.test").StatusCode)
 
-	h = New(press(&now), Options{Submit: &submit{}})
+	h = New(press(&now), Options{Programs: &submit{}})
 	require.Contains(t, body(t, get(t, h, "/add?domain=x.test")), `value="x.test"`, "a link may bring the name along")
 	require.Equal(t, http.StatusBadRequest, post(t, h, "/add", formType, strings.Repeat("x", maxForm+1)).StatusCode)
 	require.Equal(t, http.StatusOK, post(t, h, "/add", formType, "domain=+").StatusCode, "nobody is asked about nothing")
+}
+
+// The page of a domain tells why it is named and how the last visit went, as far as that is known.
+func TestLastVisit(t *testing.T) {
+	now := noon
+	s := &submit{status: http.StatusOK, answer: `{"verdict":{"named":true,"reason":"listed"},"trace":{"at":"2025-11-13T11:00:00Z","outcome":"silent","steps":[
+		{"step":"opt-in","status":"failed","asked":"the feature"},{"step":"fetch","status":"failed","asked":"the item","got":"\u202e<b>","fix":"Look here."}]}}`}
+	h := New(press(&now), Options{Programs: s})
+	page := body(t, get(t, h, "/domains/a.test"))
+	require.Equal(t, "/api/v1/domains/a.test", s.asked.URL.Path)
+	require.Equal(t, http.MethodGet, s.asked.Method)
+	for _, want := range []string{"Last visit", "2025-11-13 11:00", "Look here.", "\uFFFD&lt;b&gt;", "on a list of public providers"} {
+		require.Contains(t, page, want)
+	}
+	s.answer = `{"verdict":{"reason":"listed"},"trace":{"at":"2025-11-13T11:00:00Z","outcome":"unreachable","steps":[{"step":"domain-info","status":"failed","asked":"it"}]}}`
+	require.Contains(t, body(t, get(t, h, "/domains/a.test")), "advertises the feature", "the opt-in is from before a visit that came to nothing")
+	s.answer = `{"verdict":{"reason":"<b>"}}`
+	page = body(t, get(t, h, "/domains/a.test"))
+	require.NotContains(t, page, "Last visit")
+	require.Contains(t, page, "advertises the feature")
+	s.status = http.StatusInternalServerError
+	require.Contains(t, body(t, get(t, h, "/domains/a.test")), "advertises the feature")
 }

@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"slices"
@@ -12,6 +13,7 @@ import (
 	"github.com/xmppgraph/xmppgraph/examples/internal/edition"
 	"github.com/xmppgraph/xmppgraph/examples/internal/store"
 	"github.com/xmppgraph/xmppgraph/graph"
+	"github.com/xmppgraph/xmppgraph/pubsub"
 	"github.com/xmppgraph/xmppgraph/xep"
 )
 
@@ -35,6 +37,8 @@ type domainView struct {
 	Seen    []store.Interval
 	Earlier int // intervals that are not listed
 	Reason  string
+	// Trace is how the last visit went, nil where that is not known.
+	Trace *lastVisit
 
 	BadgeAlt, BadgeHTML, BadgeMarkdown, EmbedHTML string
 }
@@ -65,6 +69,7 @@ func (s *Server) serveDomain(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	v := s.domainView(r.Context(), ed, i, s.origin(r))
+	s.addVisit(w, r, &v)
 	s.show(w, r, ed, "", false, func() (string, any, error) { return "domain", v, nil })
 }
 
@@ -85,7 +90,7 @@ func (s *Server) domainView(ctx context.Context, ed *edition.Edition, i int, ori
 	v := domainView{
 		frame: s.frame(ed, "domain", path, d.Name.Unicode(), fmt.Sprintf("%s on the XMPP network: %s to named domains, when it was seen, and what it says of itself.",
 			d.Name.Unicode(), counted(d.Degree, "link", "links"))),
-		D: d, Domain: labelOf(d.Name), First: d.First, Reason: s.reason(d.Name), Picture: newNear(snap, i),
+		D: d, Domain: labelOf(d.Name), First: d.First, Reason: reasons["advertised"], Picture: newNear(snap, i),
 	}
 	v.Image = path + "/og.png"
 	if d.Users != nil {
@@ -102,14 +107,46 @@ func (s *Server) domainView(ctx context.Context, ed *edition.Edition, i int, ori
 	return v
 }
 
-// reason says why a domain may be named.
-func (s *Server) reason(name xep.Name) string {
-	if s.o.Reason != nil {
-		if why := s.o.Reason(name); why != "" {
-			return why
-		}
+// domainPath is where the interface for programs tells of a domain.
+const domainPath = "/api/v1/domains/"
+
+// lastVisit is how a visit went.
+type lastVisit struct {
+	At      time.Time `json:"at"`
+	Outcome string    `json:"outcome"`
+	Steps   []step    `json:"steps"`
+}
+
+// reasons say why a domain may be named, by the words of package optin for it.
+var reasons = map[string]string{
+	"advertised": "It opted in: its own service discovery advertises the feature urn:xmpp:serverinfo:0 (XEP-0485).",
+	"listed":     "It is on a list of public providers, whose domains the operator of this site names without their asking for it. XEP-0485 does not know that exception.",
+}
+
+// addVisit adds what the interface for programs knows beyond the graph: why the domain may be named, and how the last visit went.
+func (s *Server) addVisit(w http.ResponseWriter, r *http.Request, v *domainView) {
+	if s.o.Programs == nil {
+		return
 	}
-	return "It opted in: its own service discovery advertises the feature urn:xmpp:serverinfo:0 (XEP-0485)."
+	answer := s.ask(w, r, http.MethodGet, domainPath+v.D.Name.String(), nil)
+	var told struct {
+		Verdict struct{ Reason string }
+		Trace   *lastVisit
+	}
+	if answer.status != http.StatusOK || json.Unmarshal(answer.body.Bytes(), &told) != nil {
+		// The page is whole without it.
+		return
+	}
+	v.Trace = told.Trace
+	// A visit that came to nothing doesn't make a domain one that is only listed: its opt-in is from before.
+	if told.Verdict.Reason == "listed" && v.Trace.refused() {
+		v.Reason = reasons["listed"]
+	}
+}
+
+// refused tells whether the domain answered, and did not opt in.
+func (l *lastVisit) refused() bool {
+	return l != nil && slices.ContainsFunc(l.Steps, func(s step) bool { return s.Step == pubsub.StepOptIn && s.Status != pubsub.StatusOK.String() })
 }
 
 const titleMutual = "Reported by both sides"

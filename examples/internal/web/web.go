@@ -13,7 +13,6 @@ import (
 
 	"github.com/xmppgraph/xmppgraph/examples/internal/edition"
 	"github.com/xmppgraph/xmppgraph/examples/internal/store"
-	"github.com/xmppgraph/xmppgraph/xep"
 )
 
 //go:embed templates assets
@@ -25,12 +24,10 @@ type Options struct {
 	Site Site
 	// History is the past, nil where nobody keeps it.
 	History store.Public
-	// Reason says in a sentence why a domain that is shown may be named.
-	// Nil, and an empty answer, stand for the rule of XEP-0485: the domain advertises the feature itself.
-	Reason func(xep.Name) string
-	// Submit answers POST /api/v1/submit, nil where this process visits nobody.
-	// The page for visitors hands their form to it, so that limits and exclusions are known in one place.
-	Submit http.Handler
+	// Programs is the interface for programs, api.Server, nil where there is none.
+	// The page on which visitors add a domain hands their form to it, so that limits and exclusions are known in one place,
+	// and the page of a domain asks it how the last visit went.
+	Programs http.Handler
 	// Now is the clock, nil means time.Now.
 	Now func() time.Time
 }

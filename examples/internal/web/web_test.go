@@ -116,8 +116,7 @@ func TestHostileInput(t *testing.T) {
 	g.Apply(graph.Report{Domain: xep.MustName("xn--pple-43d.test"), Until: noon.Add(time.Hour), Software: evil, Version: "\u202e" + evil,
 		Peers: []graph.Peer{{Name: xep.MustName("a.test"), Until: noon.Add(time.Hour)}}})
 	h := New(pressOf(&now, g), Options{
-		Site:   Site{Title: evil, Contact: "javascript:alert(1)", Legal: evil, Operator: evil, Source: "javascript:alert(1)", URL: "javascript:alert(1)"},
-		Reason: func(xep.Name) string { return evil },
+		Site: Site{Title: evil, Contact: "javascript:alert(1)", Legal: evil, Operator: evil, Source: "javascript:alert(1)", URL: "javascript:alert(1)"},
 	})
 	for _, url := range everyPage {
 		page := body(t, get(t, h, url))
