@@ -94,22 +94,30 @@ ask("set", service, "<pubsub xmlns='http://jabber.org/protocol/pubsub'><create n
     + field("FORM_TYPE", "http://jabber.org/protocol/pubsub#node_config") + field("pubsub#max_items", "1")
     + field("pubsub#persist_items", "1") + field("pubsub#access_model", "open") + "</x></configure></pubsub>")
 
+
+
+def compose(peers, named, with_connections):
+    lines = []
+    for domain, directions in peers.items():
+        if named[domain]:
+            streams = "".join("<connection type='%s'/>" % ("both" if FAULT == "both" else d) for d in sorted(directions) if d)
+            lines.append("<remote-domain name='%s'>%s</remote-domain>" % (domain, streams if with_connections else ""))
+        else:
+            lines.append("<remote-domain/>")
+    return "<serverinfo xmlns='urn:xmpp:serverinfo:0'><domain name='%s'><federation>%s</federation></domain></serverinfo>" % (
+        env["XMPP_DOMAIN"], "".join(sorted(lines)))
+
+
 last = None
 while True:
     peers = {}
     for c in list(connections):
         peers.setdefault(c["remote"], set()).add(c.get("direction", ""))
-    lines = []
-    for domain, directions in sorted(peers.items()):
-        if consents(domain):
-            streams = "".join("<connection type='%s'/>" % ("both" if FAULT == "both" else d) for d in sorted(directions) if d)
-            lines.append("<remote-domain name='%s'>%s</remote-domain>" % (domain, streams))
-        else:
-            lines.append("<remote-domain/>")
-    lines.sort()
-    payload = "<serverinfo xmlns='urn:xmpp:serverinfo:0'><domain name='%s'><federation>%s</federation></domain></serverinfo>" % (
-        env["XMPP_DOMAIN"], "".join(lines))
+    named = {domain: consents(domain) for domain in sorted(peers)}
+    payload = compose(peers, named, True)
+    if len(payload) > 240000:
+        payload = compose(peers, named, False)
     if payload != last and ask("set", service, "<pubsub xmlns='http://jabber.org/protocol/pubsub'><publish node='%s'><item id='current'>%s</item>"
                                "</publish></pubsub>" % (node, payload))[0] == "result":
         last = payload
-    time.sleep(0.3)
+    time.sleep(1)
