@@ -90,7 +90,7 @@ func measureSize(t *testing.T, chromium string, n int) {
 	if n == 1 {
 		require.Less(t, median(loads, func(l load) float64 { return l.Bytes }), float64(budget), "bytes of the first picture")
 	}
-	b.shot(t, fmt.Sprintf("map-%dx", n))
+	b.shot(t, url+"/", fmt.Sprintf("map-%dx", n))
 	require.Empty(t, b.problems(), "errors of the page")
 }
 
@@ -201,9 +201,15 @@ const timings = `(async () => {
 	return {Drawn: drawn, Longest: Math.max(0, ...tasks.map(t => t.duration)), Bytes: sent.reduce((n, e) => n + e.transferSize, 0)};
 })()`
 
-func (b *browser) load(t *testing.T, url, ready string) load {
+// leave goes away from a page, so that nothing of it is taken for the next.
+func (b *browser) leave(t *testing.T) {
 	t.Helper()
 	b.do(t, chromedp.Navigate("about:blank"), chromedp.Poll[chromedp.Void](`location.href === "about:blank"`))
+}
+
+func (b *browser) load(t *testing.T, url, ready string) load {
+	t.Helper()
+	b.leave(t)
 	main, script := b.work(t)
 	b.do(t, chromedp.Navigate(url), chromedp.Poll[chromedp.Void](ready, chromedp.WithPollingTimeout(patience)))
 	main2, script2 := b.work(t)
@@ -270,13 +276,14 @@ func (b *browser) pan(t *testing.T) panned {
 }
 
 // shot keeps a picture for those who want to look.
-func (b *browser) shot(t *testing.T, name string) {
+func (b *browser) shot(t *testing.T, url, name string) {
 	t.Helper()
 	if *shots == "" {
 		return
 	}
 	// The picture after the drag is not where a visitor begins.
-	b.do(t, chromedp.Reload(), chromedp.Poll[chromedp.Void](`performance.getEntriesByName("ready").length > 0`, chromedp.WithPollingTimeout(patience)))
+	b.leave(t)
+	b.do(t, chromedp.Navigate(url), chromedp.Poll[chromedp.Void](`performance.getEntriesByName("ready").length > 0`, chromedp.WithPollingTimeout(patience)))
 	ctx, cancel := context.WithTimeout(b.ctx, patience)
 	defer cancel()
 	picture, err := chromedp.Run(ctx, chromedp.FullScreenshot(90))
