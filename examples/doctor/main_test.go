@@ -9,6 +9,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/asn1"
 	"encoding/json"
 	"encoding/pem"
 	"errors"
@@ -383,8 +384,9 @@ func (a *authority) issue(names []string, expired bool) (*tls.Certificate, error
 		end = time.Date(2001, 1, 1, 0, 0, 0, 0, time.UTC)
 	}
 	t := &x509.Certificate{
-		SerialNumber: big.NewInt(2), DNSNames: names, NotBefore: time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC), NotAfter: end,
+		SerialNumber: big.NewInt(2), NotBefore: time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC), NotAfter: end,
 		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+		ExtraExtensions: []pkix.Extension{{Id: oidSubjectAltName, Critical: true, Value: altNames(names)}},
 	}
 	der, err := x509.CreateCertificate(rand.Reader, t, a.cert, a.key.Public(), a.key)
 	return &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: a.key}, err
@@ -433,6 +435,36 @@ func FuzzGreeting(f *testing.F) {
 		_ = here.Close()
 		wg.Wait()
 	})
+}
+
+// altNames is the value of a subjectAltName. A name with xmpp: or srv: before it is one of XMPP or of its service, the others are of the DNS.
+func altNames(names []string) []byte {
+	var all []byte
+	for _, n := range names {
+		kind, name, ok := strings.Cut(n, ":")
+		switch {
+		case !ok:
+			all = append(all, marshal(asn1.RawValue{Class: asn1.ClassContextSpecific, Tag: 2, Bytes: []byte(n)})...)
+		case kind == "xmpp":
+			all = append(all, otherName(oidXMPPAddr, asn1.RawValue{Tag: asn1.TagUTF8String, Bytes: []byte(name)})...)
+		case kind == "srv":
+			all = append(all, otherName(oidSRVName, asn1.RawValue{Tag: asn1.TagIA5String, Bytes: []byte(name)})...)
+		}
+	}
+	return marshal(asn1.RawValue{Tag: asn1.TagSequence, IsCompound: true, Bytes: all})
+}
+
+func otherName(oid asn1.ObjectIdentifier, value asn1.RawValue) []byte {
+	explicit := marshal(asn1.RawValue{Class: asn1.ClassContextSpecific, IsCompound: true, Bytes: marshal(value)})
+	return marshal(asn1.RawValue{Class: asn1.ClassContextSpecific, IsCompound: true, Bytes: append(marshal(oid), explicit...)})
+}
+
+func marshal(v any) []byte {
+	b, err := asn1.Marshal(v)
+	if err != nil {
+		panic(err)
+	}
+	return b
 }
 
 func mustName(t *testing.T) xep.Name {

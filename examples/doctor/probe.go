@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -262,7 +263,8 @@ func condition(b []byte) string {
 	return strings.ToValidUTF8(string(inner[:end]), "")
 }
 
-// verify checks whether a certificate would satisfy another server (RFC 6120 §13.7).
+// verify checks whether a certificate would satisfy another server (RFC 6120 §13.7): by a name of the DNS, of the service, or
+// of XMPP.
 func (p *prober) verify(name xep.Name, state tls.ConnectionState) (string, error) {
 	if len(state.PeerCertificates) == 0 {
 		return "", errors.New("there is no certificate")
@@ -272,17 +274,20 @@ func (p *prober) verify(name xep.Name, state tls.ConnectionState) (string, error
 	for _, c := range state.PeerCertificates[1:] {
 		between.AddCert(c)
 	}
-	o := x509.VerifyOptions{DNSName: name.String(), Roots: p.roots, Intermediates: between}
+	others := othersOf(leaf)
+	if leaf.VerifyHostname(name.String()) != nil && !others.covers(name) {
+		return "", fmt.Errorf("the certificate covers only %s", namesOf(leaf, others))
+	}
+	// The names were looked at, which package x509 would not do with those of XMPP alone.
+	leaf.UnhandledCriticalExtensions = slices.DeleteFunc(slices.Clone(leaf.UnhandledCriticalExtensions), oidSubjectAltName.Equal)
+	o := x509.VerifyOptions{Roots: p.roots, Intermediates: between}
 	if p.now != nil {
 		o.CurrentTime = p.now()
 	}
 	_, err := leaf.Verify(o)
-	var wrongName x509.HostnameError
 	var unknown x509.UnknownAuthorityError
 	var invalid x509.CertificateInvalidError
 	switch {
-	case errors.As(err, &wrongName):
-		return "", fmt.Errorf("the certificate covers only %s", strings.Join(leaf.DNSNames, ", "))
 	case errors.As(err, &unknown):
 		return "", errors.New("the certificate is not signed by a known authority, or the one in between is missing")
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
