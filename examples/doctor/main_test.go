@@ -27,10 +27,14 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/stretchr/testify/require"
+	"mellium.im/xmpp/jid"
+	"mellium.im/xmpp/stanza"
 
 	"github.com/xmppgraph/xmppgraph/conformance"
+	"github.com/xmppgraph/xmppgraph/connect"
 	"github.com/xmppgraph/xmppgraph/examples/internal/remedy"
 	"github.com/xmppgraph/xmppgraph/internal/leak"
+	"github.com/xmppgraph/xmppgraph/internal/roundtrip"
 	"github.com/xmppgraph/xmppgraph/internal/testserver"
 	"github.com/xmppgraph/xmppgraph/xep"
 )
@@ -139,6 +143,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"domain": cmdDomain, "host": cmdHost, "srv": cmdSRV, "status": cmdStatus,
+			"nonode": cmdNoNode, "create": cmdCreate, "configure": cmdConfigure, "publish": cmdPublish,
 		},
 	})
 }
@@ -204,6 +209,8 @@ func cmdDomain(ts *testscript.TestScript, _ bool, args []string) {
 			d.Service = value
 		case "node":
 			d.Node = value
+		case "owned":
+			d.Admins = []string{ownerName}
 		case "contacts":
 			d.Contacts = map[string][]string{"abuse-addresses": {"mailto:abuse@example.org"}}
 		case "quirk":
@@ -231,6 +238,63 @@ func cmdDomain(ts *testscript.TestScript, _ bool, args []string) {
 		}
 	}
 	labOf(ts).srv.AddDomain(d)
+}
+
+// cmdNoNode is "nonode NAME": a domain whose publisher could not create the node.
+func cmdNoNode(ts *testscript.TestScript, _ bool, args []string) {
+	l := labOf(ts)
+	host := l.srv.AddDomain(testserver.Domain{Name: args[0], Advertise: true, Profile: brandProfile(ts, args[1:])})
+	host.DeleteNode()
+}
+
+func brandProfile(ts *testscript.TestScript, args []string) testserver.Profile {
+	for _, p := range testserver.Profiles() {
+		if len(args) > 0 && p.String() == args[0] {
+			return p
+		}
+	}
+	if len(args) > 0 {
+		ts.Fatalf("unknown profile %q", args[0])
+	}
+	return testserver.Standard
+}
+
+// ownerName is a component that owns the nodes of domains that are "owned".
+const ownerName = "owner." + testserver.HomeName
+
+// cmdCreate is "create NAME": the owner makes the node of a domain that has none.
+func cmdCreate(ts *testscript.TestScript, _ bool, args []string) {
+	ts.Check(labOf(ts).own(args[0], "<pubsub xmlns='http://jabber.org/protocol/pubsub'><create node='serverinfo'/></pubsub>"))
+}
+
+// cmdConfigure is "configure NAME FIELD VALUE": the owner of a node changes its configuration, the field without its pubsub#.
+func cmdConfigure(ts *testscript.TestScript, _ bool, args []string) {
+	ts.Check(labOf(ts).own(args[0], "<pubsub xmlns='http://jabber.org/protocol/pubsub#owner'><configure node='serverinfo'><x xmlns='jabber:x:data' type='submit'>"+
+		"<field var='FORM_TYPE' type='hidden'><value>http://jabber.org/protocol/pubsub#node_config</value></field>"+
+		"<field var='pubsub#"+args[1]+"'><value>"+args[2]+"</value></field></x></configure></pubsub>"))
+}
+
+// cmdPublish is "publish NAME ID FILE": the owner of a node publishes an item.
+func cmdPublish(ts *testscript.TestScript, _ bool, args []string) {
+	ts.Check(labOf(ts).own(args[0], "<pubsub xmlns='http://jabber.org/protocol/pubsub'><publish node='serverinfo'><item id='"+args[1]+"'>"+
+		ts.ReadFile(args[2])+"</item></publish></pubsub>"))
+}
+
+// own sends a request to a domain's service as its owner.
+func (l *lab) own(domain, payload string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	s, err := connect.Component(ctx, connect.Config{JID: jid.MustParse(ownerName), Server: l.srv.ComponentAddr(), Secret: testserver.Secret})
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	to, err := jid.Parse("pubsub." + domain)
+	if err != nil {
+		return err
+	}
+	_, err = roundtrip.Do(ctx, s, roundtrip.Request{Type: stanza.SetIQ, To: to, Payload: []byte(payload)})
+	return err
 }
 
 // cmdHost is "host NAME [cert=NAME,…|direct|notls|expired|unknown|stranger|closed|garbage]…": an address of that name, at which a
