@@ -237,6 +237,13 @@ func (c *config) plan() string {
 	if c.demo {
 		return "It would show an invented network at " + c.listen + "."
 	}
-	return fmt.Sprintf("It would ask %d domains at first, and whom they name, each at most every %v and a host every %v, as %s, and serve the page at %s.",
-		len(c.seeds), c.interval, c.spacing, c.jid+c.component, cmp.Or(c.url, c.listen))
+	page := "serve the page at " + cmp.Or(c.url, c.listen)
+	if !c.crawls() {
+		return "It would " + page + " from the database, and ask nobody."
+	}
+	if c.role == roleCrawl {
+		page = "leave the page to others"
+	}
+	return fmt.Sprintf("It would ask %d domains at first, and whom they name, each at most every %v and a host every %v, as %s, and %s.",
+		len(c.seeds), c.interval, c.spacing, c.jid+c.component, page)
 }

@@ -83,6 +83,16 @@ func TestExampleConfiguration(t *testing.T) {
 	}
 }
 
+func TestPlan(t *testing.T) {
+	c := &config{listen: "localhost:8080", component: "crawler.example.org"}
+	c.role = roleWeb
+	require.Equal(t, "It would serve the page at localhost:8080 from the database, and ask nobody.", c.plan())
+	c.role = roleCrawl
+	require.Contains(t, c.plan(), "as crawler.example.org, and leave the page to others.")
+	c.role, c.url = roleAll, "https://graph.example.org"
+	require.Contains(t, c.plan(), "and serve the page at https://graph.example.org.")
+}
+
 // person is somebody at a domain who writes to the crawler.
 type person struct {
 	*connect.Session
