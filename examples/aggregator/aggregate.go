@@ -62,7 +62,7 @@ func aggregate(ctx context.Context, c *config, log *slog.Logger, stdout io.Write
 	op.exclusion.Watch(func([]xep.Name) { press.Refresh() })
 	history := op.history(db)
 	shared := newShared(c, db, g, op, log)
-	interfaces := newPrograms(press, shared.options(api.Options{History: history, Metrics: func() []metrics.Family {
+	interfaces := newPrograms(press, shared.options(api.Options{History: history, Exclude: op.exclusion.Has, Metrics: func() []metrics.Family {
 		return append(op.metrics(), front.metrics()...)
 	}}), shared)
 	defer interfaces.Close()
