@@ -156,4 +156,3 @@ func marshal(v any) []byte {
 	}
 	return b
 }
-
