@@ -313,6 +313,8 @@ func TestProcessesShareTheWork(t *testing.T) {
 	t.Logf("visits in all that time are at least %s apart", gap)
 	require.GreaterOrEqual(t, gap, lease/3, where)
 
+	ctx, cancel = context.WithTimeout(t.Context(), 10*interval+patience)
+	defer cancel()
 	t.Log("a submission reaches whoever holds the domain")
 	srv.AddDomain(testserver.Domain{Name: "late.test", Advertise: true, Report: testserver.Report{Peers: []testserver.Peer{{Name: seeds[0], Directions: testserver.Bidi}}}})
 	answer := submit(t, webs[0].url, "late.test")

@@ -82,7 +82,8 @@ func BenchmarkStore(b *testing.B) {
 		}
 		rate(b, batchSize, "records")
 	})
-	s := open(b, server.Schema(b), func() time.Time { return noon.Add(time.Hour) })
+	url := server.Schema(b)
+	s := open(b, url, func() time.Time { return noon.Add(time.Hour) })
 	for n := range 40 {
 		require.NoError(b, s.Save(b.Context(), crawl.Batch{Records: network(n * batchSize)}))
 	}
@@ -101,6 +102,40 @@ func BenchmarkStore(b *testing.B) {
 			visit(b, s)
 		}
 		rate(b, 100, "visits")
+	})
+	share := s.Share("me")
+	_, err := share.Hold(b.Context(), time.Hour)
+	require.NoError(b, err)
+	b.Run("hold", func(b *testing.B) {
+		for b.Loop() {
+			_, err := share.Hold(b.Context(), time.Hour)
+			require.NoError(b, err)
+		}
+	})
+	recs := network(0)
+	b.Run("save held", func(b *testing.B) {
+		at := noon
+		for b.Loop() {
+			at = at.Add(time.Second)
+			for i := range recs {
+				recs[i].Reported, recs[i].Due = at, at
+			}
+			lost, err := share.SaveHeld(b.Context(), crawl.Batch{Records: recs}, nil)
+			require.NoError(b, err)
+			require.Empty(b, lost)
+		}
+		rate(b, batchSize, "visits")
+	})
+	b.Run("follow", func(b *testing.B) {
+		n, live := 0, open(b, url, clock)
+		for b.Loop() {
+			_, err := live.Changes(b.Context(), "", func(store.Change) error {
+				n++
+				return nil
+			})
+			require.NoError(b, err)
+		}
+		b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "reports/s")
 	})
 }
 
