@@ -27,13 +27,18 @@ func newTrace(name xep.Name, a crawl.Account) *trace {
 }
 
 // reason says why a domain that is shown may be named: it advertises the feature, or else a list of the operator's names it.
+// It is empty after a visit in which the domain gave no answer, because then the verdict is from an earlier one.
 func reason(a crawl.Account) string {
 	for _, s := range a.Trace {
-		if s.Name == pubsub.StepOptIn && s.Status == pubsub.StatusOK {
+		switch {
+		case s.Name != pubsub.StepOptIn:
+		case s.Status == pubsub.StatusOK:
 			return optin.Advertised.String()
+		default:
+			return optin.Listed.String()
 		}
 	}
-	return optin.Listed.String()
+	return ""
 }
 
 // step is a step of a visit as it is written.

@@ -17,6 +17,9 @@ export interface Asks {
 /** How many neighbours a group lists before one asks for more. */
 const FEW = 24;
 
+const ADVERTISED = "It advertises urn:xmpp:serverinfo:0 in its own service discovery, which is how a domain opts in to being named.";
+const LISTED = "It is on a list of public providers, whose domains the operator of this site names without their asking for it.";
+
 export class Panel {
   private loading?: AbortController;
   private name = "";
@@ -180,7 +183,7 @@ export class Panel {
       "section",
       { className: "why" },
       h("h3", {}, "Why is this domain shown?"),
-      h("p", {}, safe(v.reason ?? "It advertises urn:xmpp:serverinfo:0 in its own service discovery, which is how a domain opts in to being named."),
+      h("p", {}, v.reason === "listed" ? LISTED : ADVERTISED,
         until ? ` This holds until ${moment(new Date(until))}, and is checked again before.` : ""),
       h("p", { className: "more" }, h("a", { href: "/domains/" + name }, "All about it"), h("a", { href: "/about#leave" }, "How to leave")),
     );

@@ -39,8 +39,8 @@ export function fill(el: HTMLElement, s: Selection, picture: () => HTMLCanvasEle
   el.replaceChildren(
     h("h2", {}, "Share"),
     snippet("Link to this view", location.href, tell),
-    snippet("Embed, live", `<iframe src="${location.origin}/embed${focus}" width="800" height="560" title="The XMPP network" loading="lazy"></iframe>`, tell),
-    snippet("Embed, a picture", `<a href="${location.origin}/${focus}"><img src="${location.origin}/picture.svg${focus}" alt="The XMPP network"></a>`, tell),
+    snippet("Embed in a frame", `<iframe src="${location.origin}/embed${focus}" width="800" height="560" title="The XMPP network" loading="lazy"></iframe>`, tell),
+    snippet("Embed as a picture", `<a href="${location.origin}/${focus}"><img src="${location.origin}/picture.svg${focus}" alt="The XMPP network"></a>`, tell),
     h("h2", {}, "Download", s.focus ? h("small", {}, " of this neighbourhood") : ""),
     h("p", { className: "files" }, png, ...FILES.map(([id, name]) => h("a", { href: `/api/v1/export/${id}${exportQuery(s)}`, download: "" }, name))),
   );
