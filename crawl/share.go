@@ -16,6 +16,8 @@ const (
 	renewals = 6
 	// saveSharedEvery is how long changes wait where others want to know of them.
 	saveSharedEvery = time.Second
+	// shareTime bounds each call that changes or reads the shared store: a network that swallows everything gives no error for minutes.
+	shareTime = 30 * time.Second
 	// mentionAgain is the least time between two notes that a domain of another crawler was mentioned.
 	mentionAgain = 30 * time.Minute
 )
@@ -266,6 +268,8 @@ func (r *run) gained(got Holding) (parts []int) {
 func (r *run) takeIn(ctx context.Context, gained []int, news []Record) {
 	var all []Record
 	if len(gained) > 0 {
+		ctx, cancel := context.WithTimeout(ctx, shareTime)
+		defer cancel()
 		for rec, err := range r.hold.share.LoadParts(ctx, gained...) {
 			if err != nil {
 				// They are still to be gained next time.
@@ -363,6 +367,8 @@ func (r *run) depart(ctx context.Context) {
 	}
 	r.change(func() { r.abandon(func(p int) bool { return ready[p] }) })
 	r.quit(ctx)
+	ctx, cancel := context.WithTimeout(ctx, shareTime)
+	defer cancel()
 	// If that fails, the parts come back with the next holding, or end with their leases.
 	_ = r.hold.share.Release(ctx, keys(ready)...)
 }
@@ -397,6 +403,8 @@ func (s sharedStore) Load(context.Context) iter.Seq2[Record, error] {
 func (s sharedStore) Save(ctx context.Context, b Batch) error {
 	r := s.run
 	names := r.takeMentioned()
+	ctx, cancel := context.WithTimeout(ctx, shareTime)
+	defer cancel()
 	// That parts were lost is what the next holding says, too.
 	_, err := r.hold.share.SaveHeld(ctx, b, names)
 	r.mu.Lock()
