@@ -201,17 +201,34 @@ const timings = `(async () => {
 	return {Drawn: drawn, Longest: Math.max(0, ...tasks.map(t => t.duration)), Bytes: sent.reduce((n, e) => n + e.transferSize, 0)};
 })()`
 
+// visit goes to a page and waits until an expression is true there.
+// Where the wait began on the page before, whose context is gone, it begins again.
+func (b *browser) visit(t *testing.T, url, ready string) {
+	t.Helper()
+	b.do(t, chromedp.Navigate(url))
+	ctx, cancel := context.WithTimeout(b.ctx, patience)
+	defer cancel()
+	for {
+		err := chromedp.Do(ctx, chromedp.Poll[chromedp.Void](ready, chromedp.WithPollingTimeout(patience)))
+		if err == nil {
+			return
+		}
+		require.Contains(t, err.Error(), "context", "waiting for %s at %s", ready, url)
+		require.NoError(t, ctx.Err(), "waiting for %s at %s", ready, url)
+	}
+}
+
 // leave goes away from a page, so that nothing of it is taken for the next.
 func (b *browser) leave(t *testing.T) {
 	t.Helper()
-	b.do(t, chromedp.Navigate("about:blank"), chromedp.Poll[chromedp.Void](`location.href === "about:blank"`))
+	b.visit(t, "about:blank", `location.href === "about:blank"`)
 }
 
 func (b *browser) load(t *testing.T, url, ready string) load {
 	t.Helper()
 	b.leave(t)
 	main, script := b.work(t)
-	b.do(t, chromedp.Navigate(url), chromedp.Poll[chromedp.Void](ready, chromedp.WithPollingTimeout(patience)))
+	b.visit(t, url, ready)
 	main2, script2 := b.work(t)
 	l := eval[load](t, b, timings)
 	l.Main, l.Script = main2-main, script2-script
@@ -283,7 +300,7 @@ func (b *browser) shot(t *testing.T, url, name string) {
 	}
 	// The picture after the drag is not where a visitor begins.
 	b.leave(t)
-	b.do(t, chromedp.Navigate(url), chromedp.Poll[chromedp.Void](`performance.getEntriesByName("ready").length > 0`, chromedp.WithPollingTimeout(patience)))
+	b.visit(t, url, `performance.getEntriesByName("ready").length > 0`)
 	ctx, cancel := context.WithTimeout(b.ctx, patience)
 	defer cancel()
 	picture, err := chromedp.Run(ctx, chromedp.FullScreenshot(90))
