@@ -147,6 +147,10 @@ func (r *run) restore(ctx context.Context) error {
 	}
 	var events []Event
 	for rec, err := range r.store.Load(ctx) {
+		if err != nil && ctx.Err() != nil {
+			// The end was asked for.
+			return nil
+		}
 		if err != nil {
 			return fmt.Errorf("crawl: load: %w", err)
 		}

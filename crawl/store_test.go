@@ -207,6 +207,18 @@ func TestStoreThatCantBeRead(t *testing.T) {
 	require.Zero(t, n.count(""))
 }
 
+// TestEndWhileLoading ends a run whose store gives up for that very reason.
+func TestEndWhileLoading(t *testing.T) {
+	c, _ := newCrawler(newFakeNet(), "a.test")
+	c.Store = &flaky{loadErr: errors.New("interrupted")}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for range c.Run(ctx) {
+		require.Fail(t, "an event")
+	}
+	require.NoError(t, c.Err())
+}
+
 func TestStoreForgetsWhoIsForgotten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := newFakeNet()

@@ -114,6 +114,8 @@ func diskFull(t *testing.T, server *pgtest.Server) {
 	owner := info.Sys().(*syscall.Stat_t)
 	require.NoError(t, os.Chown(space, int(owner.Uid), int(owner.Gid)))
 	server.Exec(t, server.URL("postgres"), fmt.Sprintf("CREATE TABLESPACE small LOCATION '%s'", space), "CREATE DATABASE small TABLESPACE small")
+	// What the server still has to write there would otherwise fail in the sessions of other tests.
+	defer server.Exec(t, server.URL("postgres"), "DROP DATABASE small WITH (FORCE)", "DROP TABLESPACE small")
 	s := open(t, server.URL("small"), clock)
 
 	saved := 0

@@ -233,6 +233,10 @@ func (s *Store) with(ctx context.Context, p *sqlitex.Pool, f func(*sqlite.Conn) 
 	defer s.calls.Done()
 	c, err := p.Take(ctx)
 	if err != nil {
+		// A connection that is being made is interrupted by the context, too.
+		if cause := ctx.Err(); cause != nil {
+			return cause
+		}
 		return typed(err)
 	}
 	defer p.Put(c)
