@@ -198,7 +198,16 @@ func TestDirectTLS(t *testing.T) {
 	lab := Shared(t)
 	for _, s := range lab.servers() {
 		t.Run(s.Domain(), func(t *testing.T) {
-			conn, err := tls.Dial("tcp4", s.DirectTLS(), &tls.Config{RootCAs: lab.CA(), ServerName: s.Domain()})
+			// A server that has just read its configuration anew may leave a connection of that moment without an answer.
+			dialer := &net.Dialer{Timeout: 5 * time.Second}
+			var conn *tls.Conn
+			var err error
+			for range 6 {
+				conn, err = tls.DialWithDialer(dialer, "tcp4", s.DirectTLS(), &tls.Config{RootCAs: lab.CA(), ServerName: s.Domain()})
+				if err == nil {
+					break
+				}
+			}
 			require.NoError(t, err)
 			require.NoError(t, conn.Close())
 		})
