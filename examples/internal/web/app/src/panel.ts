@@ -4,7 +4,7 @@ import { type Detail, get, type Neighbour } from "./api";
 import { snippet } from "./copy";
 import { h, icon } from "./dom";
 import { adjacency, type Net } from "./net";
-import { count, day, moment, plural, safe } from "./text";
+import { because, count, day, moment, plural, safe } from "./text";
 
 /** What the panel asks of the page. */
 export interface Asks {
@@ -16,9 +16,6 @@ export interface Asks {
 
 /** How many neighbours a group lists before one asks for more. */
 const FEW = 24;
-
-const ADVERTISED = "It advertises urn:xmpp:serverinfo:0 in its own service discovery, which is how a domain opts in to being named.";
-const LISTED = "It is on a list of public providers, whose domains the operator of this site names without their asking for it.";
 
 export class Panel {
   private loading?: AbortController;
@@ -183,7 +180,7 @@ export class Panel {
       "section",
       { className: "why" },
       h("h3", {}, "Why is this domain shown?"),
-      h("p", {}, v.reason === "listed" ? LISTED : ADVERTISED,
+      h("p", {}, because(v.reason),
         until ? ` This holds until ${moment(new Date(until))}, and is checked again before.` : ""),
       h("p", { className: "more" }, h("a", { href: "/domains/" + name }, "All about it"), h("a", { href: "/about#leave" }, "How to leave")),
     );

@@ -33,3 +33,10 @@ export function day(d: Date): string {
 export function moment(d: Date): string {
   return `${day(d)}, ${d.toISOString().slice(11, 16)} UTC`;
 }
+
+/** because says why a domain may be named, by the server's word for it, which is missing where the last visit got no answer. */
+export function because(reason?: string): string {
+  return reason === "listed"
+    ? "It is on a list of public providers, whose domains the operator of this site names without their asking for it."
+    : "It advertises urn:xmpp:serverinfo:0 in its own service discovery, which is how a domain opts in to being named.";
+}

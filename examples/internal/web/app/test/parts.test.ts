@@ -9,7 +9,7 @@ import { pick, towards } from "../src/pick";
 import { matches } from "../src/search";
 import { Parser } from "../src/sse";
 import { format, parse } from "../src/state";
-import { count, plural, safe } from "../src/text";
+import { because, count, plural, safe } from "../src/text";
 import { area, stamp } from "../src/timeline";
 import { around, lead, spoken } from "../src/words";
 
@@ -162,4 +162,10 @@ test("keys do what a pointer can", () => {
   for (const [key, shift] of keys) press(key, Boolean(shift), a);
   assert.deepEqual(log, ["move middle.test", "move east.test", "open east.test", "in", "out", "fit", "pan 0 120", "escape"]);
   assert.equal(press("x", false, a), false);
+});
+
+test("why a domain is shown is said in a sentence, whatever the server knows", () => {
+  assert.match(because("advertised"), /^It advertises urn:xmpp:serverinfo:0 /);
+  assert.match(because(), /^It advertises /);
+  assert.match(because("listed"), /^It is on a list of public providers/);
 });
