@@ -5,7 +5,7 @@
 // # Two sides
 //
 // A crawler has to remember domains that don't want to be named, or it would ask them again and again.
-// So a database has two sides. [crawl.Store] and [Schedule] are the crawler's: they are as private as its memory.
+// So a database has two sides. [crawl.Store] is the crawler's: it is as private as its memory.
 // [Public] is the side of pages, charts and exports, and none of its methods returns, at any time,
 // a name that has no live verdict at that time, or one that is excluded.
 //

@@ -38,45 +38,12 @@ func (e *VersionError) Error() string {
 // Its methods may be called from any number of goroutines, and return early when their context ends.
 type Store interface {
 	crawl.Store
-	Schedule
 	Public
 	Keeper
 	Copier
 	// Close ends the use of the database. It waits for calls that are under way, and may interrupt them.
 	Close() error
 }
-
-// Schedule shares the domains that are due between crawlers.
-//
-// A lease is a promise that nobody else visits a domain for some time. It ends by itself, so that the domains of a
-// crawler that died are taken over. An owner is a name that no other crawler has, such as a random one made at its start.
-//
-// [crawl.Store] has no regard for leases: it is for a crawler that is alone.
-type Schedule interface {
-	// Lease hands out up to max domains that are due, the longest due first, for the time d.
-	// Domains that are leased, to whomever, or excluded are left out. The records have no reports.
-	Lease(ctx context.Context, owner string, max int, d time.Duration) ([]crawl.Record, error)
-	// Renew makes all leases of an owner end the time d from now, and returns their number. It gives them back if d is not positive.
-	// A lease that has ended lives again unless somebody else has taken the domain since.
-	Renew(ctx context.Context, owner string, d time.Duration) (int, error)
-	// Complete saves what visits found and gives their domains back, all of it or nothing.
-	// It leaves out domains that are not leased to the owner, because a newer visit may have been saved already, and returns them.
-	Complete(ctx context.Context, owner string, c Completion) (lost []xep.Name, err error)
-}
-
-// Completion is what visits of leased domains found.
-type Completion struct {
-	// Batch is as for a [crawl.Store], except that a report is not written if the stored one has the same hash, other than zero.
-	crawl.Batch
-	// Mentioned are domains that reports name.
-	// Those that are new and not excluded become due at once, and the others keep all but the time when they were last mentioned,
-	// which is not more precise than [MentionPrecision].
-	Mentioned []xep.Name
-}
-
-// MentionPrecision is by how much a record's Mentioned may be late in [Schedule.Complete].
-// A domain with a thousand neighbours would otherwise have a thousand rows written with each visit.
-const MentionPrecision = time.Hour
 
 // Public is what anybody may see.
 type Public interface {

@@ -13,7 +13,6 @@ import (
 	"github.com/xmppgraph/xmppgraph/crawl"
 	"github.com/xmppgraph/xmppgraph/examples/internal/store"
 	"github.com/xmppgraph/xmppgraph/examples/internal/store/internal/adapter"
-	"github.com/xmppgraph/xmppgraph/examples/internal/store/postgres"
 	"github.com/xmppgraph/xmppgraph/examples/internal/store/postgres/pgtest"
 )
 
@@ -44,7 +43,7 @@ func insert(b *testing.B, c *pgx.Conn, recs []crawl.Record) {
 	require.NoError(b, err)
 }
 
-// BenchmarkStore measures batches of 500 domains, beside one statement that does as little as it can, and leases of 100.
+// BenchmarkStore measures batches of 500 domains, beside one statement that does as little as it can.
 func BenchmarkStore(b *testing.B) {
 	server := pgtest.Start(b)
 	rate := func(b *testing.B, n int, what string) {
@@ -97,12 +96,6 @@ func BenchmarkStore(b *testing.B) {
 		}
 		rate(b, 40*batchSize, "records")
 	})
-	b.Run("lease", func(b *testing.B) {
-		for b.Loop() {
-			visit(b, s)
-		}
-		rate(b, 100, "visits")
-	})
 	share := s.Share("me")
 	_, err := share.Hold(b.Context(), time.Hour)
 	require.NoError(b, err)
@@ -137,17 +130,4 @@ func BenchmarkStore(b *testing.B) {
 		}
 		b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "reports/s")
 	})
-}
-
-func visit(b *testing.B, s *postgres.Store) {
-	recs, err := s.Lease(b.Context(), "me", 100, time.Minute)
-	require.NoError(b, err)
-	require.Len(b, recs, 100)
-	for i := range recs {
-		// Each is due again after all others.
-		recs[i].Due = recs[i].Due.Add(time.Microsecond)
-	}
-	lost, err := s.Complete(b.Context(), "me", store.Completion{Batch: crawl.Batch{Records: recs}})
-	require.NoError(b, err)
-	require.Empty(b, lost)
 }

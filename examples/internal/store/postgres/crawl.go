@@ -78,37 +78,31 @@ func (s *Store) Save(ctx context.Context, b crawl.Batch) error {
 		return ctx.Err()
 	}
 	return s.write(ctx, func(ctx context.Context, tx pgx.Tx) error {
-		known, err := lock(ctx, tx, b, nil)
+		hashes, err := lock(ctx, tx, b)
 		if err != nil {
 			return err
 		}
-		return save(ctx, tx, b, known)
+		return save(ctx, tx, b, hashes)
 	})
 }
 
-// row is what is known of a domain before it is changed.
-type row struct {
-	hash  []byte // that of the stored report
-	owner string
-}
-
-// lock locks the rows of all domains that a transaction is going to change, in the order of names, and returns them.
-func lock(ctx context.Context, tx pgx.Tx, b crawl.Batch, mentioned []xep.Name) (map[string]row, error) {
-	all := make([]string, 0, len(b.Records)+len(b.Gone)+len(mentioned))
+// lock locks the rows of all domains that a transaction is going to change, in the order of names, and returns the hashes of their stored reports.
+func lock(ctx context.Context, tx pgx.Tx, b crawl.Batch) (map[string][]byte, error) {
+	all := make([]string, 0, len(b.Records)+len(b.Gone))
 	for i := range b.Records {
 		all = append(all, b.Records[i].Domain.String())
 	}
-	all = append(append(all, texts(b.Gone)...), texts(mentioned)...)
-	known := make(map[string]row, len(all))
-	err := each(ctx, tx, `SELECT d.name, d.lease_owner, r.hash FROM domains AS d LEFT JOIN reports AS r ON r.domain = d.id
+	all = append(all, texts(b.Gone)...)
+	hashes := make(map[string][]byte, len(all))
+	err := each(ctx, tx, `SELECT d.name, r.hash FROM domains AS d LEFT JOIN reports AS r ON r.domain = d.id
 		WHERE d.name = ANY ($1) ORDER BY d.name FOR UPDATE OF d`, func(rows pgx.Rows) error {
 		var name string
-		var r row
-		err := rows.Scan(&name, &r.owner, &r.hash)
-		known[name] = r
+		var hash []byte
+		err := rows.Scan(&name, &hash)
+		hashes[name] = hash
 		return err
 	}, all)
-	return known, err
+	return hashes, err
 }
 
 func texts(names []xep.Name) []string {
@@ -120,7 +114,7 @@ func texts(names []xep.Name) []string {
 }
 
 // save makes the changes of a batch to rows that are locked.
-func save(ctx context.Context, tx pgx.Tx, b crawl.Batch, known map[string]row) error {
+func save(ctx context.Context, tx pgx.Tx, b crawl.Batch, hashes map[string][]byte) error {
 	if len(b.Gone) > 0 {
 		if _, err := tx.Exec(ctx, `DELETE FROM domains WHERE name = ANY ($1)`, texts(b.Gone)); err != nil {
 			return err
@@ -129,7 +123,7 @@ func save(ctx context.Context, tx pgx.Tx, b crawl.Batch, known map[string]row) e
 	recs := slices.Clone(b.Records)
 	slices.SortFunc(recs, func(x, y crawl.Record) int { return cmp.Compare(x.Domain.String(), y.Domain.String()) })
 	for part := range slices.Chunk(recs, chunk) {
-		if err := put(ctx, tx, part, known); err != nil {
+		if err := put(ctx, tx, part, hashes); err != nil {
 			return err
 		}
 	}
@@ -137,7 +131,7 @@ func save(ctx context.Context, tx pgx.Tx, b crawl.Batch, known map[string]row) e
 }
 
 // put saves records in one round trip.
-func put(ctx context.Context, tx pgx.Tx, recs []crawl.Record, known map[string]row) error {
+func put(ctx context.Context, tx pgx.Tx, recs []crawl.Record, hashes map[string][]byte) error {
 	var (
 		a      arrays
 		none   []string
@@ -151,7 +145,7 @@ func put(ctx context.Context, tx pgx.Tx, recs []crawl.Record, known map[string]r
 		case rec.Reported.IsZero():
 			none = append(none, r.Name)
 		case rec.Report == nil:
-		case r.Hash != nil && bytes.Equal(known[r.Name].hash, r.Hash):
+		case r.Hash != nil && bytes.Equal(hashes[r.Name], r.Hash):
 		default:
 			change.add(r.Name, r.Hash, adapter.AppendReport(nil, rec.Report))
 		}

@@ -25,7 +25,7 @@ const attempts = 10
 
 // Options are the settings of a store. The zero value works.
 type Options struct {
-	// Now is the clock that verdicts, due times and leases are judged by.
+	// Now is the clock that verdicts, due times and leases of parts are judged by.
 	// Nil is the database's own, which is the same for all processes.
 	Now func() time.Time
 }

@@ -74,7 +74,7 @@ func TestStore(t *testing.T) {
 	for name, test := range map[string]func(*testing.T, *pgtest.Server){
 		"migration": migration, "opening": opening, "clock of the database": clockOfTheDatabase,
 		"killed writer": killedWriter, "disk full": diskFull,
-		"share": shareContract, "holding at once": holdingAtOnce, "calling": calling, "following": following, "moves": movesBetweenDatabases,
+		"share": shareContract, "holding at once": holdingAtOnce, "calling": calling, "mentioning": mentioning, "following": following, "moves": movesBetweenDatabases,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, server) })
 	}
@@ -100,9 +100,6 @@ func migration(t *testing.T, server *pgtest.Server) {
 	swept, err := s.Sweep(t.Context(), store.Retention{})
 	require.NoError(t, err)
 	require.Zero(t, swept)
-	leased, err := s.Lease(t.Context(), "me", 9, time.Minute)
-	require.NoError(t, err)
-	require.Len(t, leased, 2)
 }
 
 func opening(t *testing.T, server *pgtest.Server) {
@@ -143,23 +140,16 @@ func opening(t *testing.T, server *pgtest.Server) {
 	})
 }
 
-// clockOfTheDatabase leases without a clock of one's own.
+// clockOfTheDatabase judges verdicts without a clock of one's own.
 func clockOfTheDatabase(t *testing.T, server *pgtest.Server) {
 	s := open(t, server.Schema(t), nil)
-	due, later := record("a.test"), record("b.test")
-	due.Due, later.Due = time.Now().Add(-time.Hour), time.Now().Add(time.Hour)
-	due.Until, later.Until = time.Now().Add(time.Hour), time.Now().Add(-time.Hour)
-	require.NoError(t, s.Save(t.Context(), crawl.Batch{Records: []crawl.Record{due, later}}))
-	leased, err := s.Lease(t.Context(), "me", 9, time.Hour)
-	require.NoError(t, err)
-	require.Len(t, leased, 1)
-	leased, err = s.Lease(t.Context(), "other", 9, time.Hour)
-	require.NoError(t, err)
-	require.Empty(t, leased)
+	alive, lapsed := record("a.test"), record("b.test")
+	alive.Until, lapsed.Until = time.Now().Add(time.Hour), time.Now().Add(-time.Hour)
+	require.NoError(t, s.Save(t.Context(), crawl.Batch{Records: []crawl.Record{alive, lapsed}}))
 	n := 0
 	for r, err := range s.Live(t.Context()) {
 		require.NoError(t, err)
-		require.Equal(t, due.Domain, r.Domain)
+		require.Equal(t, alive.Domain, r.Domain)
 		n++
 	}
 	require.Equal(t, 1, n)

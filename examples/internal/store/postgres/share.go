@@ -29,6 +29,13 @@ type Share struct {
 
 var _ crawl.Share = (*Share)(nil)
 
+// errNoOwner is a mistake of the caller, whose parts would be free for all.
+var errNoOwner = errors.New("postgres: a lease needs an owner")
+
+// mentionPrecision is by how much a record's Mentioned may be late.
+// A domain with a thousand neighbours would otherwise have a thousand rows written with each visit.
+const mentionPrecision = time.Hour
+
 // Share returns the side of a crawler. The owner is a name that no other crawler has, such as a random one made at its start.
 func (s *Store) Share(owner string) *Share {
 	return &Share{store: s, owner: owner, wake: make(chan struct{}, 1), since: "0"}
@@ -206,11 +213,11 @@ func (s *Share) SaveHeld(ctx context.Context, b crawl.Batch, mentioned []xep.Nam
 		mine, others := divide(b, func(n xep.Name) bool { return held[s.Part(n)] })
 		lost = others
 		if len(mine.Records)+len(mine.Gone) > 0 {
-			known, err := lock(ctx, tx, mine, nil)
+			hashes, err := lock(ctx, tx, mine)
 			if err != nil {
 				return err
 			}
-			if err := save(ctx, tx, mine, known); err != nil {
+			if err := save(ctx, tx, mine, hashes); err != nil {
 				return err
 			}
 		}
@@ -220,6 +227,21 @@ func (s *Share) SaveHeld(ctx context.Context, b crawl.Batch, mentioned []xep.Nam
 		return nil, err
 	}
 	return lost, nil
+}
+
+// mention makes domains that are new due at once. Of the others it only notes, now and then, that they were mentioned.
+func mention(ctx context.Context, tx pgx.Tx, names []xep.Name, present *int64) error {
+	if len(names) == 0 {
+		return nil
+	}
+	_, err := tx.Exec(ctx, `INSERT INTO domains AS d (name, due, added, answered, mentioned, failures, given_up, advertised, until, service, node,
+			by_default, subscribed, reported, called, called_at)
+		SELECT DISTINCT u.name, present($2), present($2), 0, present($2), 0, false, false, 0, '', ''::bytea, false, false, 0,
+			pg_current_xact_id(), present($2)
+		FROM unnest($1::text[]) AS u (name) WHERE NOT EXISTS (SELECT 1 FROM exclusions AS e WHERE e.name = u.name) ORDER BY u.name
+		ON CONFLICT (name) DO UPDATE SET mentioned = excluded.mentioned WHERE d.mentioned < excluded.mentioned - $3`,
+		texts(names), present, mentionPrecision.Microseconds())
+	return err
 }
 
 // held locks what the crawler holds until the end of the transaction, so that nobody takes it meanwhile.

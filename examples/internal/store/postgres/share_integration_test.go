@@ -87,6 +87,32 @@ func holdingAtOnce(t *testing.T, server *pgtest.Server) {
 	require.Equal(t, 1024, total)
 }
 
+// mentioning notes that a domain was mentioned about once an hour, makes new ones due, and leaves out who is excluded.
+func mentioning(t *testing.T, server *pgtest.Server) {
+	now := noon
+	s := open(t, server.Schema(t), func() time.Time { return now })
+	known := record("known.test")
+	require.NoError(t, s.Save(t.Context(), crawl.Batch{Records: []crawl.Record{known}}))
+	require.NoError(t, s.Exclude(t.Context(), store.Exclusion{Domain: xep.MustName("out.test")}))
+	mention := func(all ...string) map[string]crawl.Record {
+		var names []xep.Name
+		for _, n := range all {
+			names = append(names, xep.MustName(n))
+		}
+		_, err := s.Share("me").SaveHeld(t.Context(), crawl.Batch{}, names)
+		require.NoError(t, err)
+		return records(t, s)
+	}
+	now = noon.Add(30 * time.Minute)
+	require.Equal(t, noon, mention("known.test")["known.test"].Mentioned)
+	now = noon.Add(61 * time.Minute)
+	all := mention("known.test", "out.test", "new.test", "new.test")
+	require.Len(t, all, 2)
+	require.Equal(t, now, all["known.test"].Mentioned)
+	require.Equal(t, known.Report, all["known.test"].Report)
+	require.Equal(t, crawl.Record{Domain: xep.MustName("new.test"), Due: now, Added: now, Mentioned: now}, all["new.test"])
+}
+
 // calling makes domains due for whoever holds them, and no more often than once a minute.
 func calling(t *testing.T, server *pgtest.Server) {
 	now := noon

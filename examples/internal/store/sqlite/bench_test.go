@@ -11,7 +11,6 @@ import (
 	"zombiezen.com/go/sqlite/sqlitex"
 
 	"github.com/xmppgraph/xmppgraph/crawl"
-	"github.com/xmppgraph/xmppgraph/examples/internal/store"
 	"github.com/xmppgraph/xmppgraph/examples/internal/store/internal/adapter"
 	"github.com/xmppgraph/xmppgraph/examples/internal/store/sqlite"
 	"github.com/xmppgraph/xmppgraph/graph"
@@ -163,29 +162,6 @@ func BenchmarkStart(b *testing.B) {
 			require.NoError(b, s.Close())
 		}
 	})
-}
-
-// BenchmarkLease leases and completes 100 domains at a time, of 20,000.
-func BenchmarkLease(b *testing.B) {
-	s := open(b, filepath.Join(b.TempDir(), "a.db"), func() time.Time { return noon.Add(time.Hour) })
-	fill(b, s, 20_000)
-	for b.Loop() {
-		visit(b, s)
-	}
-	b.ReportMetric(float64(b.N)*100/b.Elapsed().Seconds(), "visits/s")
-}
-
-func visit(b *testing.B, s *sqlite.Store) {
-	recs, err := s.Lease(b.Context(), "me", 100, time.Minute)
-	require.NoError(b, err)
-	require.Len(b, recs, 100)
-	for i := range recs {
-		// Each is due again after all others.
-		recs[i].Due = recs[i].Due.Add(time.Microsecond)
-	}
-	lost, err := s.Complete(b.Context(), "me", store.Completion{Batch: crawl.Batch{Records: recs}})
-	require.NoError(b, err)
-	require.Empty(b, lost)
 }
 
 // BenchmarkObserve observes a network of 5,000 domains and 50,000 links in which nothing changes.

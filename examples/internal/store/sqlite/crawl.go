@@ -16,9 +16,6 @@ import (
 // columns are those of a record, in the order of scan and bind.
 const columns = `name, due, added, answered, mentioned, failures, given_up, advertised, until, service, node, by_default, subscribed, reported, d.hash`
 
-// returned are the same of a row that was changed, where RETURNING knows no other name for the table.
-const returned = `name, due, added, answered, mentioned, failures, given_up, advertised, until, service, node, by_default, subscribed, reported, hash`
-
 const hashColumn = 14
 
 func scan(st *sqlite.Stmt) (crawl.Record, error) {

@@ -29,7 +29,7 @@ const (
 
 // Options are the settings of a store. The zero value works.
 type Options struct {
-	// Now is the clock that verdicts, due times and leases are judged by; nil is time.Now.
+	// Now is the clock that verdicts are judged by; nil is time.Now.
 	Now func() time.Time
 }
 

@@ -184,9 +184,6 @@ func ended(t *testing.T) (context.Context, context.CancelFunc) {
 // calls are all methods but those of crawl.Store.
 func calls(ctx context.Context, s store.Store, now time.Time) map[string]error {
 	out := make(map[string]error)
-	_, out["Lease"] = s.Lease(ctx, "me", 1, time.Minute)
-	_, out["Renew"] = s.Renew(ctx, "me", time.Minute)
-	_, out["Complete"] = s.Complete(ctx, "me", store.Completion{Mentioned: names("new.test")})
 	for _, err := range s.Live(ctx) {
 		out["Live"] = err
 	}

@@ -36,16 +36,6 @@ func Run(t *testing.T, new func(t *testing.T) Opener) {
 		})
 	})
 	for name, test := range map[string]func(*testing.T, *bed){
-		"schedule/who is due":                       due,
-		"schedule/leases end":                       leasesEnd,
-		"schedule/leases are renewed":               renewal,
-		"schedule/leases are given back":            giveBack,
-		"schedule/visits are completed":             complete,
-		"schedule/a lost lease":                     lost,
-		"schedule/completed or not":                 completeOrNot,
-		"schedule/mentions":                         mentions,
-		"schedule/many crawlers":                    crawlers,
-		"schedule/a crawler that is alone":          alone,
 		"reports/any bytes":                         anyBytes,
 		"reports/unchanged":                         unchanged,
 		"public/live":                               live,
@@ -164,13 +154,6 @@ func (b *bed) observe(minutes int, reports ...string) {
 func names(all ...string) (out []xep.Name) {
 	for _, s := range all {
 		out = append(out, xep.MustName(s))
-	}
-	return out
-}
-
-func domains(all []crawl.Record) (out []string) {
-	for _, r := range all {
-		out = append(out, r.Domain.String())
 	}
 	return out
 }
