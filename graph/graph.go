@@ -34,6 +34,9 @@ type Options struct {
 	Now func() time.Time
 	// Pulse is the shortest time between two versions that one call of [Graph.Watch] yields; zero means one second.
 	Pulse time.Duration
+	// Version is the one that counting begins after.
+	// Versions that leave the process should begin at random, so that one of an earlier process or another one is not taken for one of this.
+	Version uint64
 }
 
 // Graph is the network as its domains report it.
@@ -83,6 +86,7 @@ func New(o Options) *Graph {
 		changed: make(chan struct{}),
 		gen:     1,
 		sweepOn: sweepFrom,
+		version: o.Version,
 	}
 	g.dirty.Store(true)
 	return g

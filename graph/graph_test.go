@@ -334,3 +334,9 @@ func TestNamesThatChangeDontPileUp(t *testing.T) {
 	})
 	require.Less(t, grown, 10e6, "300,000 names would be some 25 MB")
 }
+
+func TestVersionsBeginWhereTold(t *testing.T) {
+	g := graph.New(graph.Options{Version: 1 << 40})
+	require.Equal(t, uint64(1<<40+1), g.Snapshot().Version())
+	require.Equal(t, uint64(1), graph.New(graph.Options{}).Snapshot().Version())
+}

@@ -104,7 +104,7 @@ type Claim struct {
 // Made reports whether the domain claims the link now.
 func (c Claim) Made() bool { return !c.First.IsZero() && !c.Lapsed }
 
-// Version counts the snapshots of a graph, from 1. A view has the version of what it is a view of.
+// Version counts the snapshots of a graph, from the one after that of its [Options]. A view has the version of what it is a view of.
 func (s *Snapshot) Version() uint64 { return s.version }
 
 // At returns the moment of the snapshot, in whole seconds.

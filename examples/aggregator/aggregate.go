@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"sync"
 	"time"
@@ -44,7 +45,7 @@ func aggregate(ctx context.Context, c *config, log *slog.Logger, stdout io.Write
 	if db != nil {
 		defer func() { err = errors.Join(err, db.Close()) }()
 	}
-	g := graph.New(graph.Options{MaxAge: max(graph.DefaultMaxAge, 5*c.interval)})
+	g := newGraph(c)
 	op, err := newOperation(ctx, c, db, g, log)
 	if err != nil {
 		return err
@@ -125,6 +126,11 @@ func aggregate(ctx context.Context, c *config, log *slog.Logger, stdout io.Write
 		return err
 	}
 	return ended(ctx)
+}
+
+// newGraph returns an empty graph. Its versions are no other process's, and as numbers safe in JavaScript for as long as anybody counts.
+func newGraph(c *config) *graph.Graph {
+	return graph.New(graph.Options{MaxAge: max(graph.DefaultMaxAge, 5*c.interval), Version: rand.Uint64N(1 << 48)})
 }
 
 // ended returns why the context ended, nil where that was asked for.

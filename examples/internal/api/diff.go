@@ -23,16 +23,14 @@ type changes struct {
 	Moved  map[string][3]decimal `json:"moved"`
 }
 
-// event is one change. A domain or link that is gone has its name or its ends only.
+// event is one change. A link that is gone has its ends only.
 type event struct {
-	Kind   string `json:"kind"`
-	Domain any    `json:"domain,omitempty"`
-	Link   *link  `json:"link,omitempty"`
-}
-
-// goneDomain is a domain that is no longer shown. Whoever has drawn it needs its name to take it away.
-type goneDomain struct {
-	Name string `json:"name"`
+	Kind   string  `json:"kind"`
+	Domain *domain `json:"domain,omitempty"`
+	// Index stands for a domain that is gone, and must not be named any more: its place among the names of the version that the changes begin at.
+	// It tells nothing to those who don't have that version, in which it was named.
+	Index *int  `json:"index,omitempty"`
+	Link  *link `json:"link,omitempty"`
 }
 
 type link struct {
@@ -47,25 +45,27 @@ const movement = 0.05
 // newChanges compares two editions.
 func newChanges(from, to *edition.Edition, places *layout.Layout) changes {
 	snap := to.Snapshot()
-	c := graph.Diff(from.Snapshot(), snap)
+	before := from.Snapshot()
+	c := graph.Diff(before, snap)
 	out := changes{
 		From: c.From, To: c.To, At: stamp(c.At), Counts: newCounts(snap.Counts()),
 		Events: []event{}, Moved: make(map[string][3]decimal),
 	}
 	for _, e := range c.Events {
 		if e.Kind != graph.Seen {
-			out.Events = append(out.Events, newEvent(e, snap, places))
+			out.Events = append(out.Events, newEvent(e, before, snap, places))
 		}
 	}
 	out.move(from.Placed(), places, snap)
 	return out
 }
 
-func newEvent(e graph.Event, snap *graph.Snapshot, places *layout.Layout) event {
+func newEvent(e graph.Event, before, snap *graph.Snapshot, places *layout.Layout) event {
 	out := event{Kind: e.Kind.String()}
 	switch e.Kind {
 	case graph.Left, graph.Renounced:
-		out.Domain = goneDomain{e.Domain.Name.String()}
+		i, _ := before.Index(e.Domain.Name)
+		out.Index = &i
 	case graph.Joined, graph.Changed:
 		d := describe(e.Domain)
 		if i, ok := snap.Index(e.Domain.Name); ok {
@@ -99,8 +99,12 @@ func (c *changes) move(before, after *layout.Layout, snap *graph.Snapshot) {
 	}
 }
 
-// tooOld is the answer where a version is no longer known.
-var tooOld = problem{Status: http.StatusGone, Detail: "that version is not remembered any more; fetch the graph anew"}
+// Answers where a version can't be had.
+var (
+	tooOld = problem{Status: http.StatusGone, Detail: "that version is not remembered any more; fetch the graph anew"}
+	// withdrawn is not told apart by who asks: a client that has the version finds out whose name it is.
+	withdrawn = problem{Status: http.StatusGone, Detail: "that version has names that are not shown any more; leave out to"}
+)
 
 func (s *Server) serveDiff(w http.ResponseWriter, r *http.Request) {
 	w.Header()["Cache-Control"] = noCache
@@ -122,7 +126,7 @@ func (s *Server) serveDiff(w http.ResponseWriter, r *http.Request) {
 		if err != nil {
 			return nil, err
 		}
-		return newChanges(from, s.shown(to, ed), l), nil
+		return newChanges(from, to, l), nil
 	})
 }
 
@@ -136,8 +140,11 @@ func (s *Server) versions(q url.Values, ed *edition.Edition) (from, to *edition.
 			return nil, nil, err
 		}
 	}
-	if from.Version() > to.Version() {
+	switch {
+	case from.Version() > to.Version():
 		return nil, nil, badRequest("from is newer than to")
+	case !stillShown(to, ed):
+		return nil, nil, withdrawn
 	}
 	return from, to, nil
 }
@@ -154,21 +161,18 @@ func (s *Server) version(q url.Values, name string) (*edition.Edition, error) {
 	return ed, nil
 }
 
-// shown returns an edition of the past without the names that are not shown any more.
-func (s *Server) shown(old, now *edition.Edition) *edition.Edition {
+// stillShown reports whether all names of an older edition are still shown.
+// Nothing can lead to it otherwise: not with the names, and without them the places of all others among the names would differ.
+func stillShown(old, now *edition.Edition) bool {
 	if old == now {
-		return old
+		return true
 	}
-	var gone []xep.Name
 	for i := range old.Snapshot().Len() {
-		if n := old.Snapshot().NameAt(i); !has(now, n) {
-			gone = append(gone, n)
+		if !has(now, old.Snapshot().NameAt(i)) {
+			return false
 		}
 	}
-	if len(gone) == 0 {
-		return old
-	}
-	return s.press.Past(old.Snapshot().View(graph.Exclude(gone...)))
+	return true
 }
 
 func has(ed *edition.Edition, n xep.Name) bool {

@@ -17,6 +17,8 @@ export interface ChangedDomain {
 export interface ChangeEvent {
   kind: string;
   domain?: ChangedDomain;
+  /** Of a domain that is gone: its place among the names that are shown. Its name isn't told any more. */
+  index?: number;
   link?: { a: string; b: string; state?: string };
 }
 
@@ -25,6 +27,8 @@ export interface Changes {
   from: number;
   to: number;
   at: string | number;
+  /** The numbers of the new version. */
+  counts?: { domains: number; links: number };
   events: ChangeEvent[];
   /** New places by name: x, y and radius. */
   moved?: Record<string, [number, number, number]>;
@@ -42,7 +46,7 @@ class Work {
   private readonly nodes = new Map<string, Node>();
   private readonly links = new Map<string, { a: string; b: string; mutual: boolean }>();
 
-  constructor(net: Net) {
+  constructor(private readonly net: Net) {
     net.names.forEach((name, i) =>
       this.nodes.set(name, {
         name, label: net.labels[i], count: net.counts[i], reports: net.reports[i] === 1, x: net.x[i], y: net.y[i], r: net.r[i],
@@ -56,16 +60,13 @@ class Work {
   }
 
   take(ev: ChangeEvent): boolean {
+    if (gone(ev)) return this.nodes.delete(this.net.names[ev.index ?? -1]);
     if (ev.domain) return this.domain(ev.kind, ev.domain);
     if (ev.link) return this.link(ev.kind, ev.link);
     return true;
   }
 
   private domain(kind: string, d: ChangedDomain): boolean {
-    if (kind === "left" || kind === "renounced") {
-      this.nodes.delete(d.name);
-      return true;
-    }
     const old = this.nodes.get(d.name);
     const n: Node = {
       name: d.name,
@@ -103,9 +104,15 @@ class Work {
       if (a !== undefined && b !== undefined) links.push({ a: Math.min(a, b), b: Math.max(a, b), mutual: l.mutual });
     }
     links.sort((p, q) => p.a - q.a || p.b - q.b);
+    if (c.counts && (c.counts.domains !== nodes.length || c.counts.links !== links.length)) return undefined;
     const at = typeof c.at === "number" ? c.at : Math.floor(Date.parse(c.at) / 1000);
     return build(c.to, at, nodes, links);
   }
+}
+
+/** gone reports whether a domain is not shown any more. */
+function gone(ev: ChangeEvent): boolean {
+  return ev.kind === "left" || ev.kind === "renounced";
 }
 
 function key(a: string, b: string): string {
@@ -115,8 +122,8 @@ function key(a: string, b: string): string {
 /** summary says in a sentence what changed, for those who don't see it; empty where nothing worth telling did. */
 export function summary(events: ChangeEvent[]): string {
   const joined = events.filter((e) => e.kind === "joined" && e.domain);
-  const left = events.filter((e) => (e.kind === "left" || e.kind === "renounced") && e.domain);
+  const left = events.filter(gone);
   const say = (n: number, one: string, verb: string) => (n === 0 ? "" : n === 1 ? `${one} ${verb}` : `${n} domains ${verb}`);
-  // Who has left may not be named any more.
+  // Who has left may not be named any more, and is not known here.
   return [say(joined.length, joined[0]?.domain!.label ?? joined[0]?.domain!.name ?? "", "joined"), say(left.length, "a domain", "left")].filter(Boolean).join(", ");
 }

@@ -25,9 +25,15 @@ test("a domain joins with its place, and a link to it", () => {
 });
 
 test("who leaves takes the links along", () => {
-  const net = apply(network(), changes([{ kind: "renounced", domain: { name: "b.test" } }]))!;
+  const net = apply(network(), changes([{ kind: "renounced", index: 1 }]))!;
   assert.deepEqual(net.names, ["a.test", "c.test"]);
   assert.deepEqual(pairs(net), []);
+});
+
+test("indexes are those from before the changes", () => {
+  const joined = { kind: "joined", domain: { name: "aa.test", x: 1, y: 2, r: 9 } };
+  const net = apply(network(), changes([{ kind: "left", index: 0 }, { kind: "renounced", index: 2 }, joined], { counts: { domains: 2, links: 0 } }))!;
+  assert.deepEqual(net.names, ["aa.test", "b.test"]);
 });
 
 test("links come, change and go", () => {
@@ -48,10 +54,14 @@ test("a change keeps the place, and moves give another", () => {
 test("what doesn't fit is refused", () => {
   assert.equal(apply(network(), { ...changes([]), from: 5 }), undefined);
   assert.equal(apply(network(), changes([{ kind: "joined", domain: { name: "z.test" } }])), undefined, "no place");
+  assert.equal(apply(network(), changes([{ kind: "left", index: 3 }])), undefined, "nobody there");
+  assert.equal(apply(network(), changes([{ kind: "left" }])), undefined, "nobody at all");
+  assert.equal(apply(network(), changes([], { counts: { domains: 4, links: 2 } })), undefined, "another number of domains");
+  assert.equal(apply(network(), changes([], { counts: { domains: 3, links: 1 } })), undefined, "another number of links");
 });
 
 test("changes are told in words", () => {
   assert.equal(summary([{ kind: "joined", domain: { name: "a.test" } }]), "a.test joined");
-  assert.equal(summary([{ kind: "left", domain: { name: "a.test" } }, { kind: "renounced", domain: { name: "b.test" } }]), "2 domains left");
+  assert.equal(summary([{ kind: "left", index: 0 }, { kind: "renounced", index: 1 }]), "2 domains left");
   assert.equal(summary([{ kind: "linked", link: { a: "a", b: "b" } }]), "");
 });
