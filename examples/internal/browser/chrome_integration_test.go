@@ -32,6 +32,9 @@ const patience = time.Minute
 // chrome is the browser that all tests share: each has tabs of its own, which know nothing of each other.
 var chrome context.Context
 
+// scratch is a folder that is removed after all tests.
+var scratch string
+
 func TestMain(m *testing.M) { os.Exit(run(m)) }
 
 func run(m *testing.M) int {
@@ -43,13 +46,12 @@ func run(m *testing.M) int {
 		}
 		return 0
 	}
-	profile, err := os.MkdirTemp("", "browser")
-	if err != nil {
+	if scratch, err = os.MkdirTemp("", "browser"); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	defer os.RemoveAll(profile)
-	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.UserDataDir(profile), chromedp.NoSandbox, chromedp.DisableGPU,
+	defer os.RemoveAll(scratch)
+	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.UserDataDir(filepath.Join(scratch, "profile")), chromedp.NoSandbox, chromedp.DisableGPU,
 		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true), chromedp.Flag("mute-audio", true),
 		chromedp.Flag("force-color-profile", "srgb"), chromedp.WSURLReadTimeout(patience))
 	allocator, stop := chromedp.NewExecAllocator(context.Background(), options...)

@@ -3,36 +3,12 @@
 package browser
 
 import (
-	"bufio"
-	"os/exec"
-	"path/filepath"
-	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 	"github.com/stretchr/testify/require"
 )
-
-// demo runs the aggregator as anybody would who wants to see it, and returns its address.
-func demo(t *testing.T, size string) string {
-	t.Helper()
-	bin := filepath.Join(t.TempDir(), "aggregator")
-	out, err := exec.CommandContext(t.Context(), "go", "build", "-o", bin, "github.com/xmppgraph/xmppgraph/examples/aggregator").CombinedOutput()
-	require.NoError(t, err, "%s", out)
-	cmd := exec.Command(bin, "-demo", "-demo-size", size, "-listen", "localhost:0")
-	stdout, err := cmd.StdoutPipe()
-	require.NoError(t, err)
-	require.NoError(t, cmd.Start())
-	t.Cleanup(func() {
-		_ = cmd.Process.Signal(syscall.SIGTERM)
-		require.NoError(t, cmd.Wait())
-	})
-	line, err := bufio.NewReader(stdout).ReadString('\n')
-	require.NoError(t, err)
-	return strings.TrimSuffix(strings.TrimSpace(line), "/")
-}
 
 // history waits in the page until so many observations are there.
 const history = `(async () => { for (;;) {
@@ -43,7 +19,7 @@ const history = `(async () => { for (;;) {
 
 // The whole of it: an invented federation is crawled while the page is open, and can be searched, wound back, and added to.
 func TestDemo(t *testing.T) {
-	url := demo(t, "40")
+	url := aggregator(t, "-demo", "-demo-size", "40")
 	tb := newTab(t, desktop)
 	tb.ready(url + "/")
 	tb.until(`document.getElementById("lead").innerText.startsWith("40 named")`)
