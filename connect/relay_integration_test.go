@@ -153,6 +153,12 @@ func (v *victim) close() {
 // reach pings until there is an answer of the address's own.
 func (s *stranger) reach(t *testing.T, to string) {
 	t.Helper()
+	s.reachUnless(t, to, nil)
+}
+
+// reachUnless is reach that also returns once gone is closed.
+func (s *stranger) reachUnless(t *testing.T, to string, gone <-chan struct{}) {
+	t.Helper()
 	for begin := time.Now(); ; {
 		if s.dead() {
 			s.revive(t)
@@ -164,7 +170,11 @@ func (s *stranger) reach(t *testing.T, to string) {
 			return
 		}
 		require.Less(t, time.Since(begin), 2*patience, "%s does not answer: %q, %v", to, typ, err)
-		<-time.After(pause)
+		select {
+		case <-gone:
+			return
+		case <-time.After(pause):
+		}
 	}
 }
 
@@ -202,13 +212,17 @@ func (s *stranger) strike(t *testing.T, v *victim, xml string) (how, seen string
 	case v.dead():
 		return deadly, v.conn.before(id)
 	case errors.Is(err, errStreamEnded):
-		s.reach(t, to)
+		if s.reachUnless(t, to, v.ended); v.dead() {
+			return deadly, v.conn.before(id)
+		}
 		return streamClosed, ""
 	case err != nil:
 		require.NoError(t, err, "neither an answer nor an end")
 	case typ != "result":
-		// One server has ended its stream to the other.
-		s.reach(t, to)
+		// One server has ended its stream to the other, or the victim's own knows before us that it has gone.
+		if s.reachUnless(t, to, v.ended); v.dead() {
+			return deadly, v.conn.before(id)
+		}
 	}
 	if seen = v.conn.before(id); relayed(seen) {
 		return harmless, seen
