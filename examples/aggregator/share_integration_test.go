@@ -3,20 +3,17 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"fmt"
 	"io"
-	"net"
+	"maps"
 	"net/http"
 	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
-	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -26,185 +23,8 @@ import (
 	"github.com/xmppgraph/xmppgraph/internal/testserver"
 )
 
-// asked is when a crawler asked a domain about itself.
-type asked struct {
-	at   time.Time
-	from string
-}
-
-// watcher counts at the simulated network.
-type watcher struct {
-	mu     sync.Mutex
-	visits map[string][]asked
-}
-
-// see is a [testserver.Config.Answer] that answers nothing itself.
-func (w *watcher) see(r testserver.Request) (testserver.Reply, bool) {
-	if strings.Contains(string(r.Payload), "disco#info") {
-		w.mu.Lock()
-		w.visits[r.To] = append(w.visits[r.To], asked{time.Now(), r.From})
-		w.mu.Unlock()
-	}
-	return testserver.Reply{}, false
-}
-
-// since returns how often each of the domains was asked since, and by whom.
-func (w *watcher) since(t time.Time, domains []string) (counts map[string]int, by map[string]int) {
-	counts, by = make(map[string]int), make(map[string]int)
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for _, d := range domains {
-		counts[d] = 0
-		for _, a := range w.visits[d] {
-			if a.at.After(t) {
-				counts[d]++
-				by[a.from]++
-			}
-		}
-	}
-	return counts, by
-}
-
-// apart is the least time between two visits of one domain since.
-func (w *watcher) apart(since time.Time, domains []string) (least time.Duration, where string) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	least = 1 << 62
-	for _, d := range domains {
-		all := w.visits[d]
-		for i := 1; i < len(all); i++ {
-			if gap := all[i].at.Sub(all[i-1].at); all[i-1].at.After(since) && gap < least {
-				least, where = gap, fmt.Sprintf("%s by %s and %s", d, all[i-1].from, all[i].from)
-			}
-		}
-	}
-	return least, where
-}
-
-// everybody waits until each domain was visited since.
-func (w *watcher) everybody(t *testing.T, since time.Time, domains []string, limit time.Duration) {
-	t.Helper()
-	require.Eventually(t, func() bool {
-		counts, _ := w.since(since, domains)
-		for _, n := range counts {
-			if n == 0 {
-				return false
-			}
-		}
-		return true
-	}, limit, 20*time.Millisecond)
-}
-
-// process is the program as a process of its own.
-type process struct {
-	cmd *exec.Cmd
-	url string
-}
-
-func spawn(t *testing.T, args ...string) *process {
-	t.Helper()
-	cmd := exec.Command("aggregator", append(args, "-listen", "localhost:0")...)
-	log := new(lockedBuilder)
-	cmd.Stderr = log
-	out, err := cmd.StdoutPipe()
-	require.NoError(t, err)
-	require.NoError(t, cmd.Start())
-	t.Cleanup(func() {
-		_ = cmd.Process.Signal(syscall.SIGTERM)
-		_ = cmd.Wait()
-		if t.Failed() {
-			t.Logf("%v:\n%s", args, log)
-		}
-	})
-	line, err := bufio.NewReader(out).ReadString('\n')
-	require.NoError(t, err, "%s", log)
-	return &process{cmd, strings.TrimSpace(line)}
-}
-
-type lockedBuilder struct {
-	mu sync.Mutex
-	b  strings.Builder
-}
-
-func (l *lockedBuilder) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuilder) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
-
-// wire is a proxy before the database that can stop forwarding without closing anything, as a broken network does.
-type wire struct {
-	l   net.Listener
-	mu  sync.Mutex
-	cut chan struct{} // nil while it forwards
-}
-
-func newWire(t *testing.T, socket string) *wire {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	w := &wire{l: l}
-	var all sync.WaitGroup
-	t.Cleanup(func() {
-		_ = l.Close()
-		w.pass(true)
-		all.Wait()
-	})
-	all.Go(func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			all.Go(func() {
-				defer c.Close()
-				up, err := net.Dial("unix", socket)
-				if err != nil {
-					return
-				}
-				defer up.Close()
-				all.Go(func() { w.copy(up, c) })
-				w.copy(c, up)
-			})
-		}
-	})
-	return w
-}
-
-func (w *wire) copy(dst, src net.Conn) {
-	defer dst.Close()
-	buf := make([]byte, 32<<10)
-	for {
-		n, err := src.Read(buf)
-		w.mu.Lock()
-		cut := w.cut
-		w.mu.Unlock()
-		if cut != nil {
-			<-cut
-		}
-		if _, werr := dst.Write(buf[:n]); err != nil || werr != nil {
-			return
-		}
-	}
-}
-
-// pass lets traffic pass or not.
-func (w *wire) pass(on bool) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	switch {
-	case on && w.cut != nil:
-		close(w.cut)
-		w.cut = nil
-	case !on && w.cut == nil:
-		w.cut = make(chan struct{})
-	}
-}
+// shareLease is the lease of the test's crawlers.
+const shareLease = 3 * time.Second
 
 // shareSize is how many domains the test has, 20,000 for those who set AGGREGATOR_DOMAINS to that, with an AGGREGATOR_INTERVAL to match.
 func shareSize(t *testing.T) (size int, interval time.Duration) {
@@ -219,124 +39,217 @@ func shareSize(t *testing.T) (size int, interval time.Duration) {
 	return size, interval
 }
 
-// Three crawlers and two that serve, each a process, on one PostgreSQL, through the death of one and the partition of another.
-func TestProcessesShareTheWork(t *testing.T) {
+// team is three crawlers and two that serve, each a process, on one PostgreSQL, and the network that they crawl.
+type team struct {
+	*watcher
+	srv      *testserver.Server
+	interval time.Duration
+	seeds    []string
+	domains  []string // that can be reached
+	pg       *pgtest.Server
+	leases   leases
+	crawlers []*process
+	webs     []*process
+	// line is the way of the last crawler to the database.
+	line *wire
+	// slack is added to each limit, for a machine that is busy.
+	slack time.Duration
+}
+
+func newTeam(t *testing.T) *team {
 	size, interval := shareSize(t)
-	const lease = 3 * time.Second
-	w := &watcher{visits: make(map[string][]asked)}
-	srv := testserver.Start(t, testserver.Config{Seed: 1, Answer: w.see})
+	m := &team{watcher: &watcher{visits: make(map[string][]asked)}, interval: interval, slack: patience + time.Duration(size)*5*time.Millisecond}
+	m.srv = testserver.Start(t, testserver.Config{Seed: 1, Answer: m.see})
 	federation := testserver.Network(1, size)
 	introduce(federation)
-	srv.AddNetwork(federation)
-	var seeds []string
-	for _, m := range federation.Domains {
-		if len(seeds) < 3 && m.Profile.Publishes() && m.Profile != testserver.ProsodyOld {
-			seeds = append(seeds, m.Name)
+	m.srv.AddNetwork(federation)
+	for _, d := range federation.Domains {
+		if len(m.seeds) < 3 && d.Profile.Publishes() && d.Profile != testserver.ProsodyOld {
+			m.seeds = append(m.seeds, d.Name)
 		}
 	}
-	domains := federation.Reachable(seeds...)
+	m.domains = federation.Reachable(m.seeds...)
+	m.pg = pgtest.Start(t)
+	m.start(t)
+	return m
+}
 
-	pg := pgtest.Start(t)
-	schema := pg.Schema(t)
-	_, schema, _ = strings.Cut(schema, "search_path=")
+// start starts the processes. The last crawler reaches the database by a line that can be cut.
+func (m *team) start(t *testing.T) {
+	_, schema, _ := strings.Cut(m.pg.Schema(t), "search_path=")
 	db := func(host string) string {
 		return "postgres://postgres@/postgres?sslmode=disable&search_path=" + schema + "&" + host
 	}
-	direct := db("host=" + url.QueryEscape(pg.Dir()))
-	line := newWire(t, filepath.Join(pg.Dir(), ".s.PGSQL.5432"))
-	_, port, _ := strings.Cut(line.l.Addr().String(), ":")
-
-	var crawlers []*process
+	direct := db("host=" + url.QueryEscape(m.pg.Dir()))
+	m.line = newWire(t, filepath.Join(m.pg.Dir(), ".s.PGSQL.5432"))
+	_, port, _ := strings.Cut(m.line.l.Addr().String(), ":")
 	for i, database := range []string{direct, direct, db("host=127.0.0.1&port=" + port)} {
 		args := []string{"-role", "crawl", "-component", fmt.Sprintf("crawler%d.%s", i, testserver.HomeName), "-secret-file", secret(t, testserver.Secret),
-			"-server", srv.ComponentAddr(), "-contact", "mailto:ops@example.org", "-database", database, "-lease", lease.String(),
-			"-interval", interval.String(), "-verdict-ttl", (20 * interval).String(), "-spacing", "0s", "-rate", "0", "-no-subscriptions"}
-		for _, s := range seeds {
+			"-server", m.srv.ComponentAddr(), "-contact", "mailto:ops@example.org", "-database", database, "-lease", shareLease.String(),
+			"-interval", m.interval.String(), "-verdict-ttl", (20 * m.interval).String(), "-spacing", "0s", "-rate", "0", "-no-subscriptions"}
+		for _, s := range m.seeds {
 			args = append(args, "-seed", s)
 		}
-		crawlers = append(crawlers, spawn(t, args...))
+		m.crawlers = append(m.crawlers, spawn(t, args...))
 	}
-	var webs []*process
 	for range 2 {
-		webs = append(webs, spawn(t, "-role", "web", "-database", direct))
+		m.webs = append(m.webs, spawn(t, "-role", "web", "-database", direct))
 	}
+	m.leases = openLeases(t, direct)
+}
 
-	t.Log("both pages show the network")
-	ctx, cancel := context.WithTimeout(t.Context(), 10*interval+patience)
-	defer cancel()
-	for _, p := range webs {
-		await(ctx, p.url+"data.json?skipAnon", func(s string) bool { return len(names(t, s)) >= len(domains)*9/10 })
-		require.NoError(t, ctx.Err())
+// round waits until everybody was visited since then.
+func (m *team) round(t *testing.T, since time.Time) {
+	t.Helper()
+	m.everybody(t, since, m.domains, 2*shareLease+3*m.interval+m.slack)
+}
+
+// costs is what each kind of process has used so far.
+func (m *team) costs() map[string]cost {
+	all := map[string]cost{"the network": costOf(os.Getpid()), "PostgreSQL": costOf(append(children(m.pg.PID()), m.pg.PID())...)}
+	for i, p := range m.crawlers {
+		all[fmt.Sprintf("crawler %d", i)] = costOf(p.cmd.Process.Pid)
 	}
-	w.everybody(t, time.Now(), domains, 3*interval+patience)
+	for i, p := range m.webs {
+		all[fmt.Sprintf("web %d", i)] = costOf(p.cmd.Process.Pid)
+	}
+	return all
+}
+
+// spent logs what visits have cost since before.
+func (m *team) spent(t *testing.T, before map[string]cost, visits int) {
+	after := m.costs()
+	for _, who := range slices.Sorted(maps.Keys(after)) {
+		cpu := after[who].cpu - before[who].cpu
+		t.Logf("%s: %s, %s per visit of all, %d MB", who, cpu, (cpu / time.Duration(visits)).Round(time.Microsecond), after[who].memory>>20)
+	}
+	t.Logf("the database has %d MB", m.leases.size(t)>>20)
+}
+
+// Three crawlers and two that serve, each a process, on one PostgreSQL, through the death of one and the partition of another.
+func TestProcessesShareTheWork(t *testing.T) {
+	m := newTeam(t)
+	t.Log("both pages show the network")
+	ctx, cancel := context.WithTimeout(t.Context(), 10*m.interval+m.slack)
+	defer cancel()
+	began := time.Now()
+	for _, p := range m.webs {
+		named(ctx, t, p, len(m.domains)*9/10)
+		body, err := fetch(ctx, p.url+"data.json?skipAnon")
+		require.NoError(t, err)
+		require.GreaterOrEqual(t, len(names(t, body)), len(m.domains)*9/10)
+	}
+	t.Logf("after %s", time.Since(began))
+	m.round(t, time.Now())
 
 	t.Log("each domain is visited once in an interval, by three")
 	calm := time.Now()
-	w.everybody(t, calm, domains, 3*interval+patience)
-	time.Sleep(interval)
-	counts, by := w.since(calm, domains)
-	most := 0
+	m.calm(t, calm)
+	t.Log("one dies")
+	m.death(t, calm)
+	t.Log("another one loses the database for a while")
+	m.partition(t)
+	least, most := m.gaps(calm, m.domains)
+	t.Logf("visits in all that time are at least %s and at most %s apart", least, most)
+	require.GreaterOrEqual(t, least.Duration, shareLease/3, least)
+
+	t.Log("a submission reaches whoever holds the domain")
+	m.submission(t)
+	t.Log("the database goes, and comes back")
+	m.outage(t)
+}
+
+// calm is an interval in which nothing goes wrong.
+func (m *team) calm(t *testing.T, since time.Time) {
+	before := m.costs()
+	m.round(t, since)
+	time.Sleep(m.interval)
+	counts, by := m.since(since, m.domains)
+	most, visits := 0, 0
 	for _, n := range counts {
 		most = max(most, n)
+		visits += n
 	}
-	took := time.Since(calm)
-	require.LessOrEqual(t, most, int(took/(interval*3/4))+1)
+	took := time.Since(since)
+	m.spent(t, before, visits)
+	require.LessOrEqual(t, most, int(took/(m.interval*3/4))+1)
 	require.Len(t, by, 3, "%v", by)
-	gap, where := w.apart(calm, domains)
-	t.Logf("%d domains, visits by crawler %v in %s, at least %s apart", len(domains), by, took, gap)
-	require.GreaterOrEqual(t, gap, interval*3/4, where)
+	least, longest := m.gaps(since, m.domains)
+	t.Logf("%d domains, %d visits by crawler %v in %s, at least %s and at most %s apart", len(m.domains), visits, by, took, least, longest)
+	require.GreaterOrEqual(t, least.Duration, m.interval*3/4, least)
+}
 
-	t.Log("one dies")
-	require.NoError(t, crawlers[0].cmd.Process.Kill())
+// death kills one crawler, whose leases end by themselves: then others take them, and visit what has become due meanwhile.
+func (m *team) death(t *testing.T, calm time.Time) {
+	require.NoError(t, m.crawlers[0].cmd.Process.Kill())
 	died := time.Now()
+	took := m.leases.divided(t, 2, shareLease+m.slack)
+	t.Logf("its leases, of %s, had been taken over by others %s after the death", shareLease, took)
 	time.Sleep(time.Second) // what was sent before the end may still arrive
-	w.everybody(t, died.Add(time.Second), domains, lease+2*interval+patience)
-	t.Logf("all were visited %s after the death", time.Since(died))
+	m.round(t, died.Add(time.Second))
+	_, most := m.gaps(calm, m.domains)
+	t.Logf("all were visited %s after the death, and nobody waited longer than %s", time.Since(died), most)
+	require.LessOrEqual(t, most.Duration, m.interval+2*shareLease+m.slack, most)
+}
 
-	t.Log("another one loses the database for a while")
-	line.pass(false)
+// partition cuts a crawler off from the database, and lets it return.
+func (m *team) partition(t *testing.T) {
+	m.line.pass(false)
 	cut := time.Now()
-	w.everybody(t, cut.Add(lease), domains, 2*lease+2*interval+patience)
-	_, by = w.since(cut.Add(lease), domains)
+	took := m.leases.divided(t, 1, shareLease+m.slack)
+	t.Logf("its leases had been taken over %s after the cut", took)
+	m.round(t, cut.Add(shareLease))
+	_, by := m.since(cut.Add(shareLease), m.domains)
 	require.Len(t, by, 1, "who is cut off visits nobody once its lease has ended: %v", by)
-	line.pass(true)
+	m.line.pass(true)
 	back := time.Now()
+	took = m.leases.divided(t, 2, 2*shareLease+m.slack)
+	t.Logf("it had its share again %s after its return", took)
 	require.Eventually(t, func() bool {
-		_, by := w.since(back, domains)
+		_, by := m.since(back, m.domains)
 		return len(by) == 2
-	}, 2*lease+2*interval+patience, 20*time.Millisecond, "it takes part again")
-	w.everybody(t, time.Now(), domains, 3*interval+patience)
-	gap, where = w.apart(back, domains)
-	t.Logf("visits since it is back are at least %s apart", gap)
-	require.GreaterOrEqual(t, gap, interval*3/4, where)
-	gap, where = w.apart(calm, domains)
-	t.Logf("visits in all that time are at least %s apart", gap)
-	require.GreaterOrEqual(t, gap, lease/3, where)
+	}, 2*shareLease+2*m.interval+m.slack, 20*time.Millisecond, "it takes part again")
+	m.round(t, time.Now())
+	least, _ := m.gaps(back, m.domains)
+	t.Logf("visits since it is back are at least %s apart", least)
+	require.GreaterOrEqual(t, least.Duration, m.interval*3/4, least)
+}
 
-	ctx, cancel = context.WithTimeout(t.Context(), 10*interval+patience)
+// submission has a new domain visited by whoever holds it.
+func (m *team) submission(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), m.interval+m.slack)
 	defer cancel()
-	t.Log("a submission reaches whoever holds the domain")
-	srv.AddDomain(testserver.Domain{Name: "late.test", Advertise: true, Report: testserver.Report{Peers: []testserver.Peer{{Name: seeds[0], Directions: testserver.Bidi}}}})
-	answer := submit(t, webs[0].url, "late.test")
-	require.Contains(t, answer, `"named":true`)
-	for _, p := range webs {
-		await(ctx, p.url+"data.json", func(s string) bool { return strings.Contains(s, "late.test") })
-	}
+	m.srv.AddDomain(testserver.Domain{Name: "late.test", Advertise: true, Report: testserver.Report{Peers: []testserver.Peer{{Name: m.seeds[0], Directions: testserver.Bidi}}}})
+	require.Contains(t, submit(t, m.webs[0].url, "late.test"), `"named":true`)
+	m.shown(ctx, t, "late.test", http.StatusOK)
+}
 
-	t.Log("the database goes, and comes back")
-	pg.Kill(t)
-	for _, p := range webs {
+// shown waits until both pages show a domain, or don't.
+func (m *team) shown(ctx context.Context, t *testing.T, domain string, status int) {
+	t.Helper()
+	for _, p := range m.webs {
+		await(ctx, p.url+"api/v1/domains/"+domain, func(s string) bool { return strings.Contains(s, `"verdict"`) == (status == http.StatusOK) })
+		body, err := fetch(ctx, p.url+"data.json?skipAnon&focus="+domain)
+		require.NoError(t, err)
+		require.Equal(t, status == http.StatusOK, slices.Contains(names(t, body), domain))
+	}
+}
+
+// outage kills PostgreSQL: pages stay as they are, and all goes on by itself.
+func (m *team) outage(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 10*m.interval+m.slack)
+	defer cancel()
+	m.leases.close(t)
+	m.pg.Kill(t)
+	for _, p := range m.webs {
 		body, err := fetch(ctx, p.url+"data.json?skipAnon")
 		require.NoError(t, err)
-		require.Contains(t, body, seeds[0])
+		require.Contains(t, body, m.seeds[0])
 	}
-	pg.Run(t)
-	w.everybody(t, time.Now(), domains, 2*lease+3*interval+patience)
-	srv.Domain("late.test").SetAdvertise(false)
-	for _, p := range webs {
-		await(ctx, p.url+"data.json", func(s string) bool { return !strings.Contains(s, "late.test") })
-	}
-	require.NoError(t, ctx.Err())
+	m.pg.Run(t)
+	m.round(t, time.Now())
+	m.srv.Domain("late.test").SetAdvertise(false)
+	m.shown(ctx, t, "late.test", http.StatusNotFound)
 }
 
 // submit submits a domain to the interface for programs and returns its answer.

@@ -185,6 +185,9 @@ func (s *Server) URL(database string) string {
 	return fmt.Sprintf("host=%s user=postgres dbname=%s", s.dir, database)
 }
 
+// PID is the process that starts all others of the server.
+func (s *Server) PID() int { return s.cmd.Process.Pid }
+
 // Dir is a folder that the server can write to.
 func (s *Server) Dir() string { return s.dir }
 
