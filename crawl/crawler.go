@@ -23,6 +23,8 @@ const (
 	DefaultConcurrency = 64
 	DefaultGiveUp      = 7 * 24 * time.Hour
 	DefaultMaxDomains  = 1_000_000
+	// DefaultMaxUnconfirmed is the number of names that one owner may make up.
+	DefaultMaxUnconfirmed = 100
 	// DefaultVisitTimeout bounds one visit, in which a dead host may cost several round trips.
 	DefaultVisitTimeout = 3 * time.Minute
 	// DefaultRate is a number of questions per second that costs nobody anything.
@@ -92,6 +94,10 @@ type Crawler struct {
 	GiveUp time.Duration
 	// MaxDomains bounds the domains that are known at a time. 0 means [DefaultMaxDomains].
 	MaxDomains int
+	// MaxUnconfirmed bounds the domains of one registrable domain that are known at a time and don't opt in; as many more may be as do.
+	// Those beyond it take turns, at most one for each place and interval, and those that never answered go first.
+	// 0 means [DefaultMaxUnconfirmed], below 0 no bound, for networks of one's own.
+	MaxUnconfirmed int
 	// Once ends the run when every domain that can be reached from the seeds was visited.
 	Once bool
 
@@ -262,6 +268,8 @@ func (c *Crawler) newRun() (*run, error) {
 		feeds:       feeds{byNode: make(map[feedKey]*feed)},
 		frontier:    newFrontier(or(c.MaxDomains, DefaultMaxDomains), c.Seed),
 	}
+	r.frontier.perSite = or(c.MaxUnconfirmed, DefaultMaxUnconfirmed)
+	r.frontier.maxStrangers = r.concurrency - r.concurrency/4
 	if r.hold.init(c); c.Share != nil {
 		r.store = sharedStore{r}
 	}
@@ -296,6 +304,7 @@ func (c *Crawler) newRun() (*run, error) {
 		}
 		if e, _ := r.frontier.add(name, r.clock.Now()); e != nil {
 			e.seed = true
+			r.frontier.rank(e)
 		}
 	}
 	for _, name := range c.early {

@@ -32,8 +32,9 @@ type fakeDomain struct {
 type fakeNet struct {
 	mu      sync.Mutex
 	domains map[string]*fakeDomain
-	// items are payloads by service and node.
+	// items are payloads by service and node, and nodes are those that each service has ever had.
 	items map[string]string
+	nodes map[string][]string
 	// subs are the subscribed nodes, unkept those that keep no items, refuse those that let nobody subscribe.
 	subs, unkept, refuse map[string]bool
 	asked                []question
@@ -51,7 +52,7 @@ type question struct {
 
 func newFakeNet() *fakeNet {
 	return &fakeNet{
-		domains: make(map[string]*fakeDomain), items: make(map[string]string), now: time.Now,
+		domains: make(map[string]*fakeDomain), items: make(map[string]string), nodes: make(map[string][]string), now: time.Now,
 		subs: make(map[string]bool), unkept: make(map[string]bool), refuse: make(map[string]bool),
 	}
 }
@@ -73,6 +74,9 @@ func (n *fakeNet) publish(node, content string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.items[node] = content
+	if service, name, _ := strings.Cut(node, " "); !slices.Contains(n.nodes[service], name) {
+		n.nodes[service] = append(n.nodes[service], name)
+	}
 }
 
 func (n *fakeNet) fail(err error) {
@@ -227,9 +231,10 @@ func (d *fakeDomain) reply(name, payload string) string {
 
 func (n *fakeNet) service(host, payload string) string {
 	known := false
-	for key, content := range n.items {
-		service, node, _ := strings.Cut(key, " ")
-		if service != host {
+	for _, node := range n.nodes[host] {
+		key := host + " " + node
+		content, there := n.items[key]
+		if !there {
 			continue
 		}
 		known = true

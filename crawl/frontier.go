@@ -3,6 +3,7 @@ package crawl
 import (
 	"container/heap"
 	"crypto/sha256"
+	"math"
 	"math/rand/v2"
 	"time"
 
@@ -55,29 +56,46 @@ type entry struct {
 	lost bool
 	// watch is for those who wait for the entry's visit, nil where nobody does.
 	watch *watch
+	// site is the owner's, in which the entry is either confirmed or in a list.
+	site           *site
+	confirmed      bool
+	previous, next *entry
+	// stranger tells that the flight is one of those that the frontier bounds.
+	stranger bool
 }
 
 func (e *entry) stands() bool { return !e.reported.IsZero() }
+
+// unheard tells that nothing was ever heard of a domain and nobody vouches for it: anybody may have made it up.
+func (e *entry) unheard() bool { return !e.seed && e.answered.IsZero() && e.until.IsZero() }
 
 // frontier is the set of known domains and the order in which they are due.
 // It does not lock and does not know the time: the crawler does both.
 type frontier struct {
 	entries map[xep.Name]*entry
 	queue   dueQueue
-	// ready are the entries that are due, in the order in which they became so.
-	// They are kept apart so that their number is known without a count.
-	ready fifo
+	// ready are the entries that are due, in the order in which they became so, and fresh those among them that are unheard.
+	// They are kept apart so that their number is known without a count, and those in fresh so that they hold up nobody else.
+	ready, fresh fifo
+	// turn tells that a fresh one is next where both wait.
+	turn  bool
 	limit int
 	rng   *rand.Rand
-	// inFlight counts the entries that were taken and not yet put back.
-	inFlight int
+	// inFlight counts the entries that were taken and not yet put back, strangers those of them that are unheard, of which there are at most so many.
+	inFlight, strangers, maxStrangers int
+	// sites are the owners of what is known, each of which has room for perSite domains that don't opt in, below 0 for any number.
+	sites   map[string]*site
+	perSite int
 }
 
 func newFrontier(limit int, seed uint64) *frontier {
 	return &frontier{
-		entries: make(map[xep.Name]*entry),
-		limit:   limit,
-		rng:     rand.New(rand.NewPCG(seed, seed)),
+		entries:      make(map[xep.Name]*entry),
+		limit:        limit,
+		rng:          rand.New(rand.NewPCG(seed, seed)),
+		maxStrangers: math.MaxInt,
+		sites:        make(map[string]*site),
+		perSite:      -1,
 	}
 }
 
@@ -100,6 +118,7 @@ func (f *frontier) insert(e *entry) bool {
 		return false
 	}
 	f.entries[e.name] = e
+	f.enrol(e)
 	heap.Push(&f.queue, e)
 	return true
 }
@@ -122,7 +141,7 @@ func (f *frontier) hasten(e *entry, at time.Time) {
 // due returns how many entries wait for a visit.
 func (f *frontier) due(now time.Time) int {
 	f.promote(now)
-	return f.ready.len()
+	return f.ready.len() + f.fresh.len()
 }
 
 // promote moves what has become due.
@@ -130,18 +149,36 @@ func (f *frontier) promote(now time.Time) {
 	for len(f.queue) > 0 && !f.queue[0].due.After(now) {
 		e := heap.Pop(&f.queue).(*entry)
 		e.place = placeReady
-		f.ready.push(e)
+		if e.unheard() {
+			f.fresh.push(e)
+		} else {
+			f.ready.push(e)
+		}
 	}
+}
+
+// pop returns an entry that is due, nil where there is none that may be visited now.
+// Those that are unheard wait for every other one of the rest, and leave them some of the places.
+func (f *frontier) pop() *entry {
+	f.turn = !f.turn
+	fresh := f.fresh.len() > 0 && f.strangers < f.maxStrangers
+	if fresh && (f.turn || f.ready.len() == 0) {
+		return f.fresh.pop()
+	}
+	return f.ready.pop()
 }
 
 // take returns the entry that has been due the longest.
 // Without one it returns how long to wait for the next, or a negative duration where nothing is queued.
 func (f *frontier) take(now time.Time) (*entry, time.Duration) {
 	f.promote(now)
-	for e := f.ready.pop(); e != nil; e = f.ready.pop() {
+	for e := f.pop(); e != nil; e = f.pop() {
 		if e.place == placeReady {
 			e.place = placeFlight
 			f.inFlight++
+			if e.stranger = e.unheard(); e.stranger {
+				f.strangers++
+			}
 			return e, 0
 		}
 	}
@@ -163,7 +200,8 @@ func (f *frontier) seize(e *entry) {
 
 // put returns an entry after its visit, due after roughly d.
 func (f *frontier) put(e *entry, now time.Time, d time.Duration) {
-	f.inFlight--
+	f.land(e)
+	f.rank(e)
 	e.due = now.Add(f.jitter(d))
 	if !e.again.IsZero() {
 		if e.again.Before(e.due) {
@@ -180,13 +218,24 @@ func (f *frontier) put(e *entry, now time.Time, d time.Duration) {
 
 // finish leaves an entry unvisited for the rest of a single round.
 func (f *frontier) finish(e *entry) {
-	f.inFlight--
+	f.land(e)
+	f.rank(e)
 	e.place = placeDone
+}
+
+// land ends the flight of an entry.
+func (f *frontier) land(e *entry) {
+	f.inFlight--
+	if e.stranger {
+		f.strangers--
+		e.stranger = false
+	}
 }
 
 // drop forgets an entry after its visit.
 func (f *frontier) drop(e *entry) {
 	f.finish(e)
+	f.strike(e)
 	delete(f.entries, e.name)
 }
 
@@ -203,6 +252,7 @@ func (f *frontier) park(e *entry) {
 // remove forgets an entry at once. One in flight is to be finished when it lands.
 func (f *frontier) remove(e *entry) {
 	f.park(e)
+	f.strike(e)
 	delete(f.entries, e.name)
 }
 
@@ -221,7 +271,9 @@ func (f *frontier) within(now time.Time, d time.Duration) time.Time {
 }
 
 // idle tells that nothing is in flight and nothing will be due.
-func (f *frontier) idle() bool { return f.inFlight == 0 && len(f.queue) == 0 && f.ready.len() == 0 }
+func (f *frontier) idle() bool {
+	return f.inFlight == 0 && len(f.queue) == 0 && f.ready.len()+f.fresh.len() == 0
+}
 
 // fifo is a queue whose room is used again.
 type fifo struct {

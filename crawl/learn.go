@@ -91,8 +91,10 @@ func (r *run) report(e *entry, res *Result, t *teller) {
 		r.failures[FailureOf(res.Err)]++
 		t.tell(Event{Kind: VisitFailed, Err: res.Err})
 	}
-	for _, n := range res.Neighbours {
-		r.mention(n, t.at)
+	// Another one begins each time, so that all names of a site without room get their turn.
+	r.mentioning += 0x9e3779b9
+	for i := range res.Neighbours {
+		r.mention(res.Neighbours[(i+int(r.mentioning%uint64(len(res.Neighbours))))%len(res.Neighbours)], t.at)
 	}
 	if bad := r.judge(e, res); len(bad) > 0 {
 		for _, q := range bad {
@@ -141,7 +143,7 @@ func (r *run) mention(n xep.Name, now time.Time) {
 		r.elsewhere(n, now)
 		return
 	}
-	if e, isNew := r.frontier.add(n, now); e != nil {
+	if e, isNew := r.acquaint(n, now); e != nil {
 		e.mentioned = now
 		if isNew {
 			r.touch(e)

@@ -201,7 +201,7 @@ func (r *run) watch(name xep.Name) (*watch, error) {
 	if len(r.urgent) == cap(r.urgent) {
 		return nil, ErrBusy
 	}
-	e, _ := r.frontier.add(name, now)
+	e, _ := r.invite(name, now)
 	if e == nil {
 		return nil, errFull
 	}

@@ -51,6 +51,9 @@ type run struct {
 	failures    map[Failure]uint64
 	quarantined map[Reason]uint64
 	pushes      uint64
+	crowded     uint64
+	// mentioning chooses which neighbour is taken in first.
+	mentioning uint64
 
 	// What the store does not know yet: entries, the reports of some of them, and those that were forgotten.
 	dirty   []*entry
@@ -313,7 +316,7 @@ func (r *run) submit(name xep.Name) error {
 		r.elsewhere(name, now)
 		return nil
 	}
-	e, isNew := r.frontier.add(name, now)
+	e, isNew := r.invite(name, now)
 	if e == nil {
 		return errFull
 	}

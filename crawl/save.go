@@ -188,6 +188,10 @@ func (r *run) admit(rec Record) []Event {
 	}
 	e, known := r.frontier.entries[rec.Domain]
 	if !known {
+		if !r.settleIn(rec) {
+			r.gone = append(r.gone, rec.Domain)
+			return nil
+		}
 		e = &entry{name: rec.Domain, due: rec.Due}
 		if !r.frontier.insert(e) {
 			return nil
@@ -198,6 +202,7 @@ func (r *run) admit(rec Record) []Event {
 	e.failures, e.gone, e.until = max(rec.Failures, 0), rec.GivenUp, r.restoredUntil(rec, now)
 	e.seed = e.seed || r.hold.seeds[e.name]
 	e.visited, e.advertised, e.byDefault = !rec.Answered.IsZero(), rec.Advertised, rec.Default
+	r.frontier.rank(e)
 	r.settle(e, rec, now)
 	t := &teller{at: now, entry: e}
 	if e.until.IsZero() {

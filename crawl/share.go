@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/xmppgraph/xmppgraph/xep"
@@ -18,6 +20,8 @@ const (
 	saveSharedEvery = time.Second
 	// shareTime bounds each call that changes or reads the shared store: a network that swallows everything gives no error for minutes.
 	shareTime = 30 * time.Second
+	// loadAtATime is how many parts are loaded between two looks at the clock.
+	loadAtATime = 16
 	// mentionAgain is the least time between two notes that a domain of another crawler was mentioned.
 	mentionAgain = 30 * time.Minute
 )
@@ -79,13 +83,23 @@ type holding struct {
 	// mentioned are domains of others that the store does not know of yet, told those it was told of lately.
 	mentioned map[xep.Name]struct{}
 	told      map[xep.Name]time.Time
-	seeds     map[xep.Name]bool
+	// sites counts what was mentioned of each site lately, and sweep is how large it may grow before what is past is thrown away.
+	sites map[string]*mentions
+	sweep int
+	seeds map[xep.Name]bool
+}
+
+// mentions are how many domains of one site were mentioned since then.
+type mentions struct {
+	since time.Time
+	count int
 }
 
 func (h *holding) init(c *Crawler) {
 	h.share, h.lease = c.Share, or(c.Lease, DefaultLease)
 	h.parts, h.flying = make(map[int]bool), make(map[*entry]struct{})
 	h.mentioned, h.told, h.seeds = make(map[xep.Name]struct{}), make(map[xep.Name]time.Time), make(map[xep.Name]bool)
+	h.sites, h.sweep = make(map[string]*mentions), maxUnsaved
 }
 
 // holds tells whether the run may visit a domain. The caller holds the lock.
@@ -122,10 +136,30 @@ func (r *run) underLease(ctx context.Context) context.Context {
 // elsewhere notes that a report named a domain of another crawler. The caller holds the lock.
 func (r *run) elsewhere(n xep.Name, now time.Time) {
 	h := &r.hold
-	if now.Before(h.told[n].Add(mentionAgain)) || len(h.mentioned) >= maxUnsaved {
+	if _, waits := h.mentioned[n]; waits || now.Before(h.told[n].Add(mentionAgain)) || len(h.mentioned) >= maxUnsaved {
+		return
+	}
+	if site := siteOf(n); r.frontier.perSite >= 0 && !h.spend(site, now, r.frontier.roomOf(site)) {
+		r.crowded++
 		return
 	}
 	h.mentioned[n] = struct{}{}
+}
+
+// spend tells whether one more domain of a site may be mentioned.
+// The store makes a row of each that is new, so that no more may come at a time than whoever holds them has room for.
+func (h *holding) spend(site string, now time.Time, most int) bool {
+	m := h.sites[site]
+	if m == nil || !now.Before(m.since.Add(mentionAgain)) {
+		if len(h.sites) > h.sweep {
+			maps.DeleteFunc(h.sites, func(_ string, m *mentions) bool { return !now.Before(m.since.Add(mentionAgain)) })
+			h.sweep = max(maxUnsaved, 2*len(h.sites))
+		}
+		m = &mentions{since: now}
+		h.sites[site] = m
+	}
+	m.count++
+	return m.count <= most
 }
 
 // mentions tells whether there are domains of others to save.
@@ -147,7 +181,7 @@ func (r *run) saveEvery() time.Duration {
 func (r *run) land(e *entry) bool {
 	delete(r.hold.flying, e)
 	if e.lost {
-		r.frontier.inFlight--
+		r.frontier.land(e)
 	}
 	return !e.lost
 }
@@ -155,18 +189,28 @@ func (r *run) land(e *entry) bool {
 // keepHolding renews the leases until ctx ends, takes what it gets and gives away what others lack.
 func (r *run) keepHolding(ctx context.Context) {
 	for ctx.Err() == nil {
-		r.renew(ctx)
+		if more := r.renew(ctx); more {
+			continue
+		}
 		pause := r.hold.lease / renewals
 		if left := r.leaseLeft(); left > 0 {
 			pause = min(pause, left)
 		}
-		c, stop := r.clock.After(pause)
-		select {
-		case <-c:
-		case <-r.hold.share.Wake():
-		case <-ctx.Done():
-		}
-		stop()
+		// Every save of every other crawler is a reason to wake, and holdings are handed out one at a time.
+		gather := min(pause, saveSharedEvery)
+		r.rest(ctx, gather, nil)
+		r.rest(ctx, pause-gather, r.hold.share.Wake())
+	}
+}
+
+// rest waits for d, or less if there is a reason to wake.
+func (r *run) rest(ctx context.Context, d time.Duration, wake <-chan struct{}) {
+	c, stop := r.clock.After(d)
+	defer stop()
+	select {
+	case <-c:
+	case <-wake:
+	case <-ctx.Done():
 	}
 }
 
@@ -177,7 +221,8 @@ func (r *run) leaseLeft() time.Duration {
 }
 
 // renew asks for the leases, and ends all visits where their time is over.
-func (r *run) renew(ctx context.Context) {
+// It tells whether there is more to load than there was time for.
+func (r *run) renew(ctx context.Context) (more bool) {
 	patience := r.hold.lease / renewals
 	if left := r.leaseLeft(); left > 0 {
 		patience = min(patience, left)
@@ -191,10 +236,11 @@ func (r *run) renew(ctx context.Context) {
 		if r.leaseLeft() <= 0 {
 			r.letGo(nil)
 		}
-		return
+		return false
 	}
-	r.adopt(ctx, got, asked)
-	r.depart(ctx)
+	unused, more := r.adopt(ctx, got, asked)
+	r.depart(ctx, unused)
+	return more
 }
 
 // within returns a context that ends after d by the run's clock.
@@ -213,7 +259,9 @@ func (r *run) within(ctx context.Context, d time.Duration) (context.Context, con
 }
 
 // adopt takes in what is held now: it lets go of what was lost and loads what is new.
-func (r *run) adopt(ctx context.Context, got Holding, asked time.Time) {
+// It returns the parts that are to be released and were never loaded, such as those of a holding of which only the answer was lost,
+// and tells whether there is more to load.
+func (r *run) adopt(ctx context.Context, got Holding, asked time.Time) (unused []int, more bool) {
 	now := make(map[int]bool, len(got.Parts))
 	for _, p := range got.Parts {
 		now[p] = true
@@ -236,22 +284,35 @@ func (r *run) adopt(ctx context.Context, got Holding, asked time.Time) {
 	if r.hold.end == nil {
 		r.hold.tenure, r.hold.end = context.WithCancel(ctx)
 	}
+	busy := r.busy()
 	for _, p := range got.Excess {
 		if _, held := r.hold.parts[p]; held {
 			r.hold.parts[p] = true
+		} else if !busy[p] {
+			unused = append(unused, p)
 		}
 	}
-	gained := r.gained(got)
+	gained := r.gained(got, busy)
 	r.mu.Unlock()
-	r.takeIn(ctx, gained, got.News)
+	more = r.takeIn(ctx, gained)
+	for _, rec := range got.News {
+		r.hasten(rec)
+	}
+	r.change(func() {})
+	return unused, more
 }
 
-// gained are the parts that are held and not yet loaded. One in which an old visit still ends has to wait. The caller holds the lock.
-func (r *run) gained(got Holding) (parts []int) {
+// busy are the parts in which a visit has not ended. The caller holds the lock.
+func (r *run) busy() map[int]bool {
 	busy := make(map[int]bool)
 	for e := range r.hold.flying {
 		busy[r.hold.share.Part(e.name)] = true
 	}
+	return busy
+}
+
+// gained are the parts that are held and not yet loaded. One in which an old visit still ends has to wait. The caller holds the lock.
+func (r *run) gained(got Holding, busy map[int]bool) (parts []int) {
 	excess := make(map[int]bool)
 	for _, p := range got.Excess {
 		excess[p] = true
@@ -264,33 +325,44 @@ func (r *run) gained(got Holding) (parts []int) {
 	return parts
 }
 
-// takeIn puts the domains of new parts on the frontier, and what is new in others.
-func (r *run) takeIn(ctx context.Context, gained []int, news []Record) {
-	var all []Record
-	if len(gained) > 0 {
-		ctx, cancel := context.WithTimeout(ctx, shareTime)
-		defer cancel()
-		for rec, err := range r.hold.share.LoadParts(ctx, gained...) {
-			if err != nil {
-				// They are still to be gained next time.
-				r.change(func() { r.saveErr = err })
-				return
-			}
-			all = append(all, rec)
+// takeIn puts the domains of new parts on the frontier, and tells whether some are left for the next time:
+// a million domains take longer to load than a lease may wait for its renewal.
+func (r *run) takeIn(ctx context.Context, gained []int) (more bool) {
+	began := r.clock.Now()
+	for parts := range slices.Chunk(gained, loadAtATime) {
+		if r.clock.Now().Sub(began) >= r.hold.lease/renewals {
+			return true
+		}
+		if err := r.load(ctx, parts); err != nil {
+			// They are still to be gained next time.
+			r.change(func() { r.saveErr = err })
+			return false
 		}
 	}
+	return false
+}
+
+// load puts the domains of some parts on the frontier.
+func (r *run) load(ctx context.Context, parts []int) error {
+	ctx, cancel := context.WithTimeout(ctx, shareTime)
+	defer cancel()
+	var all []Record
+	for rec, err := range r.hold.share.LoadParts(ctx, parts...) {
+		if err != nil {
+			return err
+		}
+		all = append(all, rec)
+	}
 	r.change(func() {
-		for _, p := range gained {
+		for _, p := range parts {
 			r.hold.parts[p] = false
 		}
 	})
 	for _, rec := range all {
 		r.admit(rec)
 	}
-	for _, rec := range news {
-		r.hasten(rec)
-	}
 	r.change(func() {})
+	return nil
 }
 
 // hasten takes in that somebody else made a domain known or due.
@@ -339,8 +411,8 @@ func (r *run) abandon(these func(part int) bool) {
 	}
 }
 
-// depart releases the parts that others lack, once their last visit has ended and was saved.
-func (r *run) depart(ctx context.Context) {
+// depart releases the parts that others lack, once their last visit has ended and was saved, and those that were never used at once.
+func (r *run) depart(ctx context.Context, unused []int) {
 	ready := make(map[int]bool)
 	r.change(func() {
 		for p, away := range r.hold.parts {
@@ -362,7 +434,10 @@ func (r *run) depart(ctx context.Context) {
 			}
 		}
 	})
-	if len(ready) == 0 || r.saveNow(ctx) != nil {
+	if len(ready) > 0 && r.saveNow(ctx) != nil {
+		clear(ready)
+	}
+	if len(ready)+len(unused) == 0 {
 		return
 	}
 	r.change(func() { r.abandon(func(p int) bool { return ready[p] }) })
@@ -370,7 +445,7 @@ func (r *run) depart(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, shareTime)
 	defer cancel()
 	// If that fails, the parts come back with the next holding, or end with their leases.
-	_ = r.hold.share.Release(ctx, keys(ready)...)
+	_ = r.hold.share.Release(ctx, append(keys(ready), unused...)...)
 }
 
 func keys(m map[int]bool) (all []int) {

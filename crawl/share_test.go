@@ -30,21 +30,26 @@ func launch(t *testing.T, db *fakeSharing, size, n int, change func(*Crawler)) *
 		for i := range size {
 			net.report(fmt.Sprintf("d%d.test", i), fmt.Sprintf("d%d.test", (i+1)%size))
 		}
-		c, g := newCrawler(net, "d0.test")
-		s := db.Join()
-		c.Share, c.Lease = s, time.Minute
-		change(c)
-		ctx, cancel := context.WithCancel(t.Context())
-		var wg sync.WaitGroup
-		wg.Go(func() {
-			for ev := range c.Run(ctx) {
-				ev.Apply(g)
-			}
-		})
-		f.nets, f.shares, f.crawlers = append(f.nets, net), append(f.shares, s), append(f.crawlers, c)
-		f.stops = append(f.stops, func() { cancel(); wg.Wait() })
+		f.join(t, db, net, change)
 	}
 	return f
+}
+
+// join starts one more crawler over a network, of which d0.test is its seed unless that is changed.
+func (f *fleet) join(t *testing.T, db *fakeSharing, net *fakeNet, change func(*Crawler)) {
+	c, g := newCrawler(net, "d0.test")
+	s := db.Join()
+	c.Share, c.Lease = s, time.Minute
+	change(c)
+	ctx, cancel := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for ev := range c.Run(ctx) {
+			ev.Apply(g)
+		}
+	})
+	f.nets, f.shares, f.crawlers = append(f.nets, net), append(f.shares, s), append(f.crawlers, c)
+	f.stops = append(f.stops, func() { cancel(); wg.Wait() })
 }
 
 func (f *fleet) stop() {
@@ -146,6 +151,53 @@ func TestPartitionedCrawlerStopsInTime(t *testing.T) {
 	})
 }
 
+// What a crawler was given without hearing of it, and then has too much of, it must give back although it never had it.
+func TestPartsThatNobodyHeardOf(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const size = 60
+		db := NewFakeSharing(time.Now)
+		f := launch(t, db, size, 2, noSubscriptions)
+		time.Sleep(2 * time.Hour)
+		f.shares[0].sever(true)
+		f.shares[1].deafen(true)
+		time.Sleep(10 * time.Minute)
+		require.NotContains(t, db.owner, f.shares[0].id)
+		f.shares[0].sever(false)
+		time.Sleep(time.Minute)
+		f.shares[1].deafen(false)
+		time.Sleep(time.Hour)
+		back := time.Now()
+		time.Sleep(time.Hour)
+		f.stop()
+		for i := range size {
+			at := f.visits(fmt.Sprintf("d%d.test", i))
+			require.True(t, at[len(at)-1].After(back), "d%d.test is visited on", i)
+		}
+		require.GreaterOrEqual(t, f.apart(size), 10*time.Minute, "what could not be saved before the cut is asked again")
+	})
+}
+
+// Leases are renewed while domains are loaded, which takes longer than a lease lasts.
+func TestLoadingTakesLongerThanALease(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const size = 60
+		db := NewFakeSharing(time.Now)
+		f := launch(t, db, size, 2, func(c *Crawler) {
+			noSubscriptions(c)
+			c.Share.(*fakeShare).slow = 1500 * time.Millisecond
+		})
+		time.Sleep(10 * time.Minute)
+		before := db.owner
+		time.Sleep(2 * time.Hour)
+		require.Equal(t, before, db.owner, "nobody loses what he holds")
+		f.stop()
+		for i := range size {
+			require.NotEmpty(t, f.visits(fmt.Sprintf("d%d.test", i)), "d%d.test", i)
+		}
+		require.GreaterOrEqual(t, f.apart(size), 20*time.Minute)
+	})
+}
+
 // A subscription belongs to the crawler that holds the domain.
 func TestSubscriptionsMove(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -167,6 +219,24 @@ func TestSubscriptionsMove(t *testing.T) {
 		time.Sleep(time.Hour)
 		require.Len(t, more.nets[0].subscribed(), size, "the rest moves when the first one ends")
 		more.stop()
+	})
+}
+
+// Whatever moves to another crawler is subscribed to anew within five minutes, although its next visit would be due much later.
+func TestSubscriptionsMoveSoon(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const size = 40
+		db := NewFakeSharing(time.Now)
+		f := launch(t, db, size, 2, func(c *Crawler) { c.Handle(); c.Interval = 12 * time.Hour })
+		time.Sleep(time.Hour)
+		first, second := f.nets[0].subscribed(), f.nets[1].subscribed()
+		require.Len(t, append(first, second...), size)
+		require.NotEmpty(t, first)
+		f.shares[0].sever(true)
+		took := time.Minute + time.Minute/renewals
+		time.Sleep(took + reconnectSpread + time.Minute)
+		require.Len(t, f.nets[1].subscribed(), size)
+		f.stop()
 	})
 }
 

@@ -15,7 +15,7 @@ import (
 )
 
 // fakeParts is how many parts a fakeSharing has.
-const fakeParts = 16
+const fakeParts = 64
 
 // fakeSharing is a database in memory whose domains several crawlers divide.
 type fakeSharing struct {
@@ -47,6 +47,9 @@ type fakeShare struct {
 	id   int
 	heed int // news that were told
 	cut  bool
+	deaf bool
+	// slow is how long it takes to load a part.
+	slow time.Duration
 }
 
 var errCut = errors.New("the database is out of reach")
@@ -56,6 +59,13 @@ func (s *fakeShare) sever(cut bool) {
 	s.db.mu.Lock()
 	defer s.db.mu.Unlock()
 	s.cut = cut
+}
+
+// deafen has the crawler not hear the answers of the database, which does what it was asked, or hear them again.
+func (s *fakeShare) deafen(deaf bool) {
+	s.db.mu.Lock()
+	defer s.db.mu.Unlock()
+	s.deaf = deaf
 }
 
 func (s *fakeShare) Part(n xep.Name) int {
@@ -94,6 +104,9 @@ func (s *fakeShare) Hold(_ context.Context, d time.Duration) (h Holding, err err
 	if len(h.Parts) > fair {
 		h.Excess = slices.Clone(h.Parts[fair:])
 	}
+	if s.deaf {
+		return Holding{}, errCut
+	}
 	for _, n := range f.news[s.heed:] {
 		if f.owner[s.Part(n)] == s.id {
 			h.News = append(h.News, f.records.records[n])
@@ -120,6 +133,10 @@ func (s *fakeShare) Release(_ context.Context, parts ...int) error {
 
 func (s *fakeShare) LoadParts(ctx context.Context, parts ...int) iter.Seq2[Record, error] {
 	return func(yield func(Record, error) bool) {
+		select {
+		case <-time.After(time.Duration(len(parts)) * s.slow):
+		case <-ctx.Done():
+		}
 		for rec, err := range s.db.records.Load(ctx) {
 			rec.Report = nil
 			if (err != nil || slices.Contains(parts, s.Part(rec.Domain))) && !yield(rec, err) {

@@ -29,6 +29,9 @@ type Stats struct {
 	Quarantined map[Reason]uint64
 	// Notices are what the subscriber counted, such as notices from those who were not asked.
 	Notices pubsub.EventCounters
+	// Crowded counts the domains that were not taken in, or were given up for another one, because too many of their site don't opt in.
+	// The same one may count again with every report that names it.
+	Crowded uint64
 	// Unsaved is the number of domains whose latest state is not in the store yet, SaveErr why the last attempt failed.
 	Unsaved int
 	SaveErr error
@@ -62,6 +65,7 @@ func (r *run) stats() Stats {
 		Failures:    maps.Clone(r.failures),
 		Quarantined: maps.Clone(r.quarantined),
 		Notices:     notices,
+		Crowded:     r.crowded,
 		Unsaved:     len(r.dirty) + len(r.gone),
 		SaveErr:     r.saveErr,
 	}

@@ -206,6 +206,7 @@ func newCrawler(c *config, op *operation) *crawl.Crawler {
 		Interval:        c.interval,
 		Concurrency:     c.concurrency,
 		Rate:            c.rate,
+		MaxUnconfirmed:  c.perSite,
 		NoSubscriptions: c.noSubscriptions,
 		Exclude:         op.exclusion.Has,
 		Farewell:        farewell,
@@ -225,6 +226,9 @@ func crawlInto(ctx context.Context, c *config, crawler *crawl.Crawler, s crawl.S
 	crawler.Consent = &optin.Checker{Session: s, Policy: op.policy(), NamedTTL: ttl, MaxEntries: crawl.DefaultMaxDomains}
 	if c.rate == 0 {
 		crawler.Rate = -1
+	}
+	if c.perSite == 0 {
+		crawler.MaxUnconfirmed = -1
 	}
 	p.crawler.Store(crawler)
 	tell := newTeller(log, crawler, g, line != nil)

@@ -68,6 +68,9 @@ Crawling:
     -concurrency N       how many domains are visited at a time (64)
     -rate N              the most questions per second to all hosts (100);
                          0 for no limit
+    -per-site N          how many domains below one registrable domain may be
+                         known that don't opt in, beside as many as do (100);
+                         0 for no limit
     -no-subscriptions    only fetch reports: some nodes are then not readable,
                          and all others are fetched every interval
 
@@ -150,6 +153,7 @@ type config struct {
 	spacing      time.Duration
 	concurrency  int
 	rate         float64
+	perSite      int
 	// noSubscriptions leaves the crawler with fetches.
 	noSubscriptions bool
 	database        string
@@ -212,6 +216,7 @@ func (c *config) flags(fs *flag.FlagSet) {
 	fs.DurationVar(&c.spacing, "spacing", crawl.DefaultSpacing, "")
 	fs.IntVar(&c.concurrency, "concurrency", crawl.DefaultConcurrency, "")
 	fs.Float64Var(&c.rate, "rate", crawl.DefaultRate, "")
+	fs.IntVar(&c.perSite, "per-site", crawl.DefaultMaxUnconfirmed, "")
 	fs.BoolVar(&c.noSubscriptions, "no-subscriptions", false, "")
 	fs.StringVar(&c.database, "database", "", "")
 	c.registerRole(fs)
@@ -232,15 +237,15 @@ func (c *config) check() error {
 	switch {
 	case c.interval <= 0 || c.verdictTTL < 0 || c.spacing < 0 || c.concurrency <= 0:
 		return errors.New("-interval and -concurrency must be positive, -verdict-ttl and -spacing not negative")
-	case !(c.rate >= 0):
-		return errors.New("-rate must not be negative")
+	case !(c.rate >= 0) || c.perSite < 0:
+		return errors.New("-rate and -per-site must not be negative")
 	case c.logFormat != "text" && c.logFormat != "json":
 		return fmt.Errorf("-log-format %q is neither text nor json", c.logFormat)
 	case c.demo && (c.jid != "" || c.component != ""):
 		return errors.New("-demo needs no account: leave -jid and -component out")
 	case c.demo:
 		c.contact = "mailto:nobody@example.org"
-		c.spacing, c.interval, c.rate = min(c.spacing, demoSpacing), min(c.interval, demoInterval), 0
+		c.spacing, c.interval, c.rate, c.perSite = min(c.spacing, demoSpacing), min(c.interval, demoInterval), 0, 0
 		return nil
 	case !c.crawls():
 		return c.checkWeb()

@@ -224,7 +224,7 @@ func (l leases) size(t *testing.T) (bytes int64) {
 	return bytes
 }
 
-// named is how many domains a process shows.
+// named waits until a process shows enough domains.
 func named(ctx context.Context, t *testing.T, p *process, enough int) {
 	t.Helper()
 	last := await(ctx, p.url+"api/v1/stats", func(s string) bool {

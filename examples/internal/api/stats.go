@@ -54,12 +54,13 @@ type crawling struct {
 	Subscribed int               `json:"subscribed"`
 	Visits     map[string]uint64 `json:"visits"`
 	Pushed     uint64            `json:"pushed"`
+	Crowded    uint64            `json:"crowded"`
 	Failures   map[string]uint64 `json:"failures"`
 }
 
 func newCrawling(s crawl.Stats) *crawling {
 	c := &crawling{
-		Known: s.Known, Due: s.Due, InFlight: s.InFlight, Subscribed: s.Subscribed, Pushed: s.Pushed,
+		Known: s.Known, Due: s.Due, InFlight: s.InFlight, Subscribed: s.Subscribed, Pushed: s.Pushed, Crowded: s.Crowded,
 		Visits: make(map[string]uint64), Failures: make(map[string]uint64),
 	}
 	for k, n := range s.Visits {
