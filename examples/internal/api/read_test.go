@@ -50,9 +50,10 @@ func TestGraph(t *testing.T) {
 		"combined":         {"?unnamed=combine", "a.test b.test c.test", []int{3, 0, 1}, 2},
 		"all at once":      {"?focus=a.test&mutual&fold&reporting&unnamed=hide", "a.test b.test", []int{0, 0}, 1},
 		"unknown is left":  {"?utm_source=x", "a.test b.test c.test", []int{3, 0, 1}, 2},
-		"at, an hour ago":  {"?at=2025-11-13T11:00:00Z", "a.test old.test", []int{0, 0}, 1},
-		"at, in between":   {"?at=2025-11-13T12:15:00%2B01:00", "a.test old.test", []int{0, 0}, 1},
-		"at, plus as is":   {"?at=2025-11-13T12:15:00+01:00", "a.test old.test", []int{0, 0}, 1},
+		"at, an hour ago":  {"?at=2025-11-13T11:00:00Z", "a.test old.test", []int{5, 0}, 1},
+		"at, in between":   {"?at=2025-11-13T12:15:00%2B01:00", "a.test old.test", []int{5, 0}, 1},
+		"at, plus as is":   {"?at=2025-11-13T12:15:00+01:00", "a.test old.test", []int{5, 0}, 1},
+		"at, mutual":       {"?at=2025-11-13T11:00:00Z&mutual", "a.test", []int{5}, 0},
 		"at, with a focus": {"?at=2025-11-13T11:45:00Z&focus=a.test", "a.test", []int{0}, 0},
 	}
 	w := newWorld(t, Options{History: history()})

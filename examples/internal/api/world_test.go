@@ -187,8 +187,8 @@ func history() *past {
 	return &past{
 		moments: []store.Moment{
 			{Count: store.Count{At: hour, Counts: graph.Counts{Domains: 2, Links: 1, Reporting: 1, Unnamed: 5}},
-				Domains: []xep.Name{a, old}, Links: []store.Link{{A: a, B: old}}},
-			{Count: store.Count{At: half, Counts: graph.Counts{Domains: 1}}, Domains: []xep.Name{a}},
+				Domains: []store.Domain{{Name: a, Reporting: true, Unnamed: 5}, {Name: old}}, Links: []store.Link{{A: a, B: old, Claims: store.ByA}}},
+			{Count: store.Count{At: half, Counts: graph.Counts{Domains: 1}}, Domains: []store.Domain{{Name: a, Reporting: true}}},
 		},
 		seen: []store.Interval{{First: hour, Last: half, Open: true}},
 	}

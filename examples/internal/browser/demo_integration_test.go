@@ -17,6 +17,9 @@ const history = `(async () => { for (;;) {
 	await new Promise(done => setTimeout(done, 250));
 } })()`
 
+// wasMutual asks for the moment that is shown, and whether some of its links were reported by both ends and some by one.
+const wasMutual = `fetch("/api/v1/graph?at=" + new URLSearchParams(location.search).get("at")).then(r => r.json()).then(g => g.mutual.includes("1") && g.mutual.includes("0"))`
+
 // The whole of it: an invented federation is crawled while the page is open, and can be searched, wound back, and added to.
 func TestDemo(t *testing.T) {
 	url := aggregator(t, "-demo", "-demo-size", "40")
@@ -30,7 +33,8 @@ func TestDemo(t *testing.T) {
 	tb.run(chromedp.Focus(chromedp.CSS("#when")))
 	tb.keys(kb.PageDown)
 	tb.until(`document.getElementById("live").innerText == "Past" && location.search.includes("at=")`)
-	tb.until(`document.getElementById("lead").innerText.startsWith("40 named")`)
+	tb.until(`document.getElementById("lead").innerText.startsWith("40 named") && document.getElementById("lead").innerText.includes("stay unnamed")`)
+	require.True(t, get(tb, chromedp.Evaluate[bool](wasMutual, chromedp.EvalAwaitPromise)), "links of both kinds in the past")
 	tb.accessible(axe(t))
 	tb.shot("demo-past")
 	tb.click("#now")

@@ -254,7 +254,7 @@ func (archive) Live(context.Context) iter.Seq2[graph.Report, error] {
 }
 
 func (archive) Moment(context.Context, time.Time) (*store.Moment, error) {
-	return &store.Moment{Domains: []xep.Name{denmark, verona, yorick}, Links: []store.Link{{A: denmark, B: verona}, {A: denmark, B: yorick}}}, nil
+	return &store.Moment{Domains: []store.Domain{{Name: denmark}, {Name: verona}, {Name: yorick}}, Links: []store.Link{{A: denmark, B: verona}, {A: denmark, B: yorick}}}, nil
 }
 
 func (archive) Past(context.Context, xep.Name) (*store.Past, error) {
@@ -268,7 +268,7 @@ func TestPublic(t *testing.T) {
 
 	m, err := p.Moment(t.Context(), time.Now())
 	require.NoError(t, err)
-	require.Equal(t, []xep.Name{denmark, verona}, m.Domains)
+	require.Equal(t, []store.Domain{{Name: denmark}, {Name: verona}}, m.Domains)
 	require.Equal(t, []store.Link{{A: denmark, B: verona}}, m.Links)
 
 	past, err := p.Past(t.Context(), denmark)

@@ -39,7 +39,7 @@ func (p public) Moment(ctx context.Context, at time.Time) (*store.Moment, error)
 	if err != nil {
 		return nil, err
 	}
-	m.Domains = slices.DeleteFunc(m.Domains, p.list.Has)
+	m.Domains = slices.DeleteFunc(m.Domains, func(d store.Domain) bool { return p.list.Has(d.Name) })
 	m.Links = slices.DeleteFunc(m.Links, func(l store.Link) bool { return p.list.Has(l.A) || p.list.Has(l.B) })
 	return m, nil
 }

@@ -47,28 +47,80 @@ type Moment struct {
 	// Count is what was observed. It includes domains and links that may not be shown any more.
 	Count
 	// Domains are those that may be shown, in the order of their names, and Links the links between them, in the order of their ends.
-	Domains []xep.Name
+	Domains []Domain
 	Links   []Link
+}
+
+// Domain is what was observed of a domain.
+type Domain struct {
+	// Name is its name.
+	Name xep.Name
+	// Reporting is whether it reported itself. It is true of observations from before this was noted.
+	Reporting bool
+	// Unnamed is about how many unnamed peers it reported, see [Coarse]. Observations from before this was noted have none.
+	Unnamed int
 }
 
 // Link is a connection between two domains.
 type Link struct {
 	// A and B are its ends, in the order of their names.
 	A, B xep.Name
+	// Claims are the ends that reported it, zero where that was not noted.
+	Claims Claims
+}
+
+// Claims is a set of ends of a link.
+type Claims uint8
+
+// The ends of a link.
+const (
+	ByA Claims = 1 << iota
+	ByB
+)
+
+// ClaimsOf returns which ends claim a link at present.
+func ClaimsOf(l graph.Link) (c Claims) {
+	if l.ByA.Made() && !l.ByA.Lapsed {
+		c |= ByA
+	}
+	if l.ByB.Made() && !l.ByB.Lapsed {
+		c |= ByB
+	}
+	return c
+}
+
+// Coarse is the number of unnamed peers that history has of a domain once it had noted a number and sees another one.
+// It stays within two, or an eighth where that is more.
+//
+// A change by one would tell the habits of a single peer, for as long as history is kept, and have a row written with most reports.
+func Coarse(noted, seen int) int {
+	if off := seen - noted; max(off, -off) <= max(2, noted/8) {
+		return noted
+	}
+	return seen
 }
 
 // Snapshot returns the moment as a graph, for layouts and exports.
 //
-// History knows neither who claimed a link nor how many unnamed peers each domain had, so that A claims all of its links, and nobody has any.
+// Where history doesn't know who claimed a link, A does.
 func (m *Moment) Snapshot() *graph.Snapshot {
 	g := graph.New(graph.Options{Now: func() time.Time { return m.At }})
 	until := m.At.Add(time.Hour)
 	peers := make(map[xep.Name][]graph.Peer)
 	for _, l := range m.Links {
-		peers[l.A] = append(peers[l.A], graph.Peer{Name: l.B, Until: until})
+		if l.Claims&ByA != 0 || l.Claims == 0 {
+			peers[l.A] = append(peers[l.A], graph.Peer{Name: l.B, Until: until})
+		}
+		if l.Claims&ByB != 0 {
+			peers[l.B] = append(peers[l.B], graph.Peer{Name: l.A, Until: until})
+		}
 	}
 	for _, d := range m.Domains {
-		g.Apply(graph.Report{Domain: d, At: m.At, Until: until, Peers: peers[d]})
+		if !d.Reporting && len(peers[d.Name]) == 0 {
+			g.Consent(d.Name, until)
+			continue
+		}
+		g.Apply(graph.Report{Domain: d.Name, At: m.At, Until: until, Unnamed: d.Unnamed, Peers: peers[d.Name]})
 	}
 	return g.Snapshot()
 }

@@ -20,7 +20,9 @@ import (
 )
 
 // Format is the version of the format that is written, and the newest that is read.
-const Format = 1
+//
+// Rows of format 1 lack the columns that history has got since, at their ends: what these mean by zero is that nothing was noted.
+const Format = 2
 
 // maxLine bounds a row in bytes. A report may have twenty thousand peers.
 const maxLine = 64 << 20
@@ -67,32 +69,37 @@ func Read(ctx context.Context, r io.Reader, db store.Copier) (n int, err error) 
 	}
 	lines := bufio.NewScanner(z)
 	lines.Buffer(nil, maxLine)
-	if err := readHeader(lines); err != nil {
+	format, err := readHeader(lines)
+	if err != nil {
 		return 0, err
 	}
-	err = db.Fill(ctx, rows(lines, &n))
+	err = db.Fill(ctx, rows(lines, format, &n))
 	if err != nil {
 		return 0, err
 	}
 	return n, nil
 }
 
-func readHeader(lines *bufio.Scanner) error {
+func readHeader(lines *bufio.Scanner) (format int, err error) {
 	var h header
 	if !lines.Scan() || json.Unmarshal(lines.Bytes(), &h) != nil || h.Format < 1 {
-		return fmt.Errorf("%w: it does not begin like one", ErrFile)
+		return 0, fmt.Errorf("%w: it does not begin like one", ErrFile)
 	}
 	if h.Format > Format {
-		return fmt.Errorf("the backup has format %d and this program knows those up to %d: use a newer program", h.Format, Format)
+		return 0, fmt.Errorf("the backup has format %d and this program knows those up to %d: use a newer program", h.Format, Format)
 	}
-	return nil
+	return h.Format, nil
 }
 
 // rows yields the rows up to the footer, which must fit.
-func rows(lines *bufio.Scanner, n *int) iter.Seq2[store.Row, error] {
-	tables := make(map[string][]adapter.Kind)
+func rows(lines *bufio.Scanner, format int, n *int) iter.Seq2[store.Row, error] {
+	tables := make(map[string]shape)
 	for _, t := range adapter.Tables {
-		tables[t.Name] = t.Kinds()
+		s := shape{kinds: t.Kinds()}
+		if s.least = len(s.kinds); format < 2 {
+			s.least -= t.Later
+		}
+		tables[t.Name] = s
 	}
 	return func(yield func(store.Row, error) bool) {
 		for lines.Scan() {
@@ -117,7 +124,13 @@ func rows(lines *bufio.Scanner, n *int) iter.Seq2[store.Row, error] {
 	}
 }
 
-func parse(line []byte, tables map[string][]adapter.Kind) (row store.Row, err error) {
+// shape is what rows of a table are like: of these kinds, and not fewer than least.
+type shape struct {
+	kinds []adapter.Kind
+	least int
+}
+
+func parse(line []byte, tables map[string]shape) (row store.Row, err error) {
 	var raw []json.RawMessage
 	if err := json.Unmarshal(line, &raw); err != nil || len(raw) == 0 {
 		return row, errors.New("no array")
@@ -125,11 +138,16 @@ func parse(line []byte, tables map[string][]adapter.Kind) (row store.Row, err er
 	if err := json.Unmarshal(raw[0], &row.Table); err != nil {
 		return row, err
 	}
-	kinds, ok := tables[row.Table]
-	if !ok || len(raw)-1 != len(kinds) {
-		return row, fmt.Errorf("table %q with %d values", row.Table, len(raw)-1)
+	s, ok := tables[row.Table]
+	given := len(raw) - 1
+	if !ok || given > len(s.kinds) || given < s.least {
+		return row, fmt.Errorf("table %q with %d values", row.Table, given)
 	}
-	for i, k := range kinds {
+	for i, k := range s.kinds {
+		if i >= given {
+			row.Values = append(row.Values, zero(k))
+			continue
+		}
 		v, err := value(raw[i+1], k)
 		if err != nil {
 			return row, err
@@ -137,6 +155,19 @@ func parse(line []byte, tables map[string][]adapter.Kind) (row store.Row, err er
 		row.Values = append(row.Values, v)
 	}
 	return row, nil
+}
+
+// zero is the value that an older row stands for where it has none.
+func zero(k adapter.Kind) any {
+	switch k {
+	case adapter.Int:
+		return int64(0)
+	case adapter.Bool:
+		return false
+	case adapter.Text:
+		return ""
+	}
+	return []byte(nil)
 }
 
 func value(raw json.RawMessage, k adapter.Kind) (any, error) {

@@ -55,20 +55,23 @@ func packed(text string) []byte {
 func TestDamaged(t *testing.T) {
 	const head = `{"xmppgraph_backup":1,"at":"2026-03-01T12:00:00Z"}` + "\n"
 	const row = `["exclusions","a.test",1,""]` + "\n"
+	const two = `{"xmppgraph_backup":2}` + "\n"
+	const seen = `["domains","a.test",1,1,1,1,0,false,true,1,"","",false,false,0,null,1]` + "\n" + `["seen_domains","a.test",1,2]` + "\n"
 	for name, file := range map[string][]byte{
-		"nothing":        nil,
-		"no gzip":        []byte("hello"),
-		"no header":      packed(row),
-		"a newer format": packed(`{"xmppgraph_backup":2}` + "\n"),
-		"no end":         packed(head + row),
-		"a wrong number": packed(head + row + `{"rows":2}`),
-		"more after it":  packed(head + row + `{"rows":1}` + "\n" + row),
-		"another table":  packed(head + `["secrets","x"]` + "\n" + `{"rows":1}`),
-		"a value short":  packed(head + `["exclusions","a.test",1]` + "\n" + `{"rows":1}`),
-		"a wrong type":   packed(head + `["exclusions","a.test","1",""]` + "\n" + `{"rows":1}`),
-		"no array":       packed(head + `7` + "\n" + `{"rows":1}`),
-		"twice the same": packed(head + row + row + `{"rows":2}`),
-		"cut":            packed(head + row + `{"rows":1}`)[:60],
+		"nothing":         nil,
+		"no gzip":         []byte("hello"),
+		"no header":       packed(row),
+		"a newer format":  packed(`{"xmppgraph_backup":3}` + "\n"),
+		"no end":          packed(head + row),
+		"a wrong number":  packed(head + row + `{"rows":2}`),
+		"more after it":   packed(head + row + `{"rows":1}` + "\n" + row),
+		"another table":   packed(head + `["secrets","x"]` + "\n" + `{"rows":1}`),
+		"a value short":   packed(head + `["exclusions","a.test",1]` + "\n" + `{"rows":1}`),
+		"a new one short": packed(two + seen + `{"rows":2}`),
+		"a wrong type":    packed(head + `["exclusions","a.test","1",""]` + "\n" + `{"rows":1}`),
+		"no array":        packed(head + `7` + "\n" + `{"rows":1}`),
+		"twice the same":  packed(head + row + row + `{"rows":2}`),
+		"cut":             packed(head + row + `{"rows":1}`)[:60],
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := open(t)
@@ -81,6 +84,21 @@ func TestDamaged(t *testing.T) {
 	n, err := backup.Read(t.Context(), bytes.NewReader(packed(head+row+`{"rows":1}`)), s)
 	require.NoError(t, err)
 	require.Equal(t, 1, n)
+}
+
+// A backup from before history noted states, and who claims a link, is filled in with what stands for not knowing.
+func TestFirstFormat(t *testing.T) {
+	s := open(t)
+	domain := func(name string) string {
+		return `["domains","` + name + `",1,1,1,1,0,false,true,1,"","",false,false,0,null,1]` + "\n"
+	}
+	n, err := backup.Read(t.Context(), bytes.NewReader(packed(`{"xmppgraph_backup":1}`+"\n"+domain("a.test")+domain("b.test")+
+		`["seen_domains","a.test",1,2]`+"\n"+`["seen_links","a.test","b.test",1,2]`+"\n"+`{"rows":4}`)), s)
+	require.NoError(t, err)
+	require.Equal(t, 4, n)
+	rows := storetest.Rows(t, s)
+	require.Contains(t, rows, `["seen_domains","a.test",1,2,false,0,false]`)
+	require.Contains(t, rows, `["seen_links","a.test","b.test",1,2,0,false]`)
 }
 
 // drain takes rows as a database does that has no rules.

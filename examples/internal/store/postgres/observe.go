@@ -44,23 +44,25 @@ func (s *Store) Observe(ctx context.Context, snap *graph.Snapshot) error {
 
 // current returns what has open intervals.
 func current(ctx context.Context, tx pgx.Tx, present *int64) (adapter.Open, error) {
-	o := adapter.Open{Named: make(map[xep.Name]int64), Domains: make(map[int64]struct{}), Links: make(map[adapter.Pair]struct{})}
+	o := adapter.NewOpen()
 	if err := names(ctx, tx, present, func(n xep.Name, id, _ int64) { o.Named[n] = id }); err != nil {
 		return o, err
 	}
-	err := each(ctx, tx, `SELECT domain FROM seen_domains WHERE last = $1`, func(rows pgx.Rows) error {
+	err := each(ctx, tx, `SELECT domain, silent, unnamed FROM seen_domains WHERE last = $1`, func(rows pgx.Rows) error {
 		var id int64
-		err := rows.Scan(&id)
-		o.Domains[id] = struct{}{}
+		var st adapter.State
+		err := rows.Scan(&id, &st.Silent, &st.Unnamed)
+		o.Domains[id] = st
 		return err
 	}, int64(adapter.Still))
 	if err != nil {
 		return o, err
 	}
-	err = each(ctx, tx, `SELECT a, b FROM seen_links WHERE last = $1`, func(rows pgx.Rows) error {
+	err = each(ctx, tx, `SELECT a, b, claims FROM seen_links WHERE last = $1`, func(rows pgx.Rows) error {
 		var p adapter.Pair
-		err := rows.Scan(&p[0], &p[1])
-		o.Links[p] = struct{}{}
+		var claims store.Claims
+		err := rows.Scan(&p[0], &p[1], &claims)
+		o.Links[p] = claims
 		return err
 	}, int64(adapter.Still))
 	return o, err
@@ -78,15 +80,21 @@ func endAll(ctx context.Context, tx pgx.Tx, last int64) error {
 // record writes what has begun at a time, and what was last seen by the observation before. Rows that have gone meanwhile are left out.
 func record(ctx context.Context, tx pgx.Tx, t adapter.Turn, at, last int64) error {
 	const still = int64(adapter.Still)
-	endA, endB := ends(t.EndLinks)
-	beginA, beginB := ends(t.BeginLinks)
 	var b pgx.Batch
 	b.Queue(`UPDATE seen_domains SET last = $1 WHERE domain = ANY ($2) AND last = $3`, last, t.End, still)
+	endA, endB := ends(t.EndLinks)
 	b.Queue(`UPDATE seen_links AS s SET last = $1 FROM unnest($2::bigint[], $3::bigint[]) AS u (a, b)
 		WHERE s.a = u.a AND s.b = u.b AND s.last = $4`, last, endA, endB, still)
-	b.Queue(`INSERT INTO seen_domains SELECT id, $1, $2 FROM domains WHERE id = ANY ($3)`, at, still, t.Begin)
-	b.Queue(`INSERT INTO seen_links SELECT x.id, y.id, $1, $2 FROM unnest($3::bigint[], $4::bigint[]) AS u (a, b)
-		JOIN domains AS x ON x.id = u.a JOIN domains AS y ON y.id = u.b`, at, still, beginA, beginB)
+	d := domainColumns(t.Begin)
+	b.Queue(`INSERT INTO seen_domains (domain, first, last, silent, unnamed, continues)
+		SELECT u.id, $1, $2, u.silent, u.unnamed, u.continues
+		FROM unnest($3::bigint[], $4::boolean[], $5::bigint[], $6::boolean[]) AS u (id, silent, unnamed, continues)
+		JOIN domains AS d ON d.id = u.id`, at, still, d.id, d.silent, d.unnamed, d.continues)
+	l := linkColumns(t.BeginLinks)
+	b.Queue(`INSERT INTO seen_links (a, b, first, last, claims, continues)
+		SELECT x.id, y.id, $1, $2, u.claims, u.continues
+		FROM unnest($3::bigint[], $4::bigint[], $5::smallint[], $6::boolean[]) AS u (a, b, claims, continues)
+		JOIN domains AS x ON x.id = u.a JOIN domains AS y ON y.id = u.b`, at, still, l.a, l.b, l.claims, l.continues)
 	return tx.SendBatch(ctx, &b).Close()
 }
 
@@ -95,4 +103,33 @@ func ends(pairs []adapter.Pair) (a, b []int64) {
 		a, b = append(a, p[0]), append(b, p[1])
 	}
 	return a, b
+}
+
+// domainRows are the beginnings of domains' intervals as columns.
+type domainRows struct {
+	id, unnamed       []int64
+	silent, continues []bool
+}
+
+func domainColumns(all []adapter.Domain) (c domainRows) {
+	for _, d := range all {
+		c.id, c.unnamed = append(c.id, d.ID), append(c.unnamed, int64(d.Unnamed))
+		c.silent, c.continues = append(c.silent, d.Silent), append(c.continues, d.Continues)
+	}
+	return c
+}
+
+// linkRows are the beginnings of links' intervals as columns.
+type linkRows struct {
+	a, b      []int64
+	claims    []int16
+	continues []bool
+}
+
+func linkColumns(all []adapter.Link) (c linkRows) {
+	for _, l := range all {
+		c.a, c.b = append(c.a, l.Pair[0]), append(c.b, l.Pair[1])
+		c.claims, c.continues = append(c.claims, int16(l.Claims)), append(c.continues, l.Continues)
+	}
+	return c
 }

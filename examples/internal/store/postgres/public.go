@@ -85,20 +85,23 @@ func (s *Store) Moment(ctx context.Context, at time.Time) (m *store.Moment, err 
 		}
 		m = &store.Moment{Count: c}
 		seen, present := adapter.Micros(c.At), s.present()
-		err = each(ctx, tx, `SELECT n.name FROM seen_domains AS s JOIN named($2) AS n ON n.id = s.domain
+		err = each(ctx, tx, `SELECT n.name, s.silent, s.unnamed FROM seen_domains AS s JOIN named($2) AS n ON n.id = s.domain
 			WHERE s.first <= $1 AND s.last >= $1 ORDER BY n.name`, func(rows pgx.Rows) error {
-			n, err := scanNames(rows, 1)
-			m.Domains = append(m.Domains, n[0])
+			var silent bool
+			var unnamed int
+			n, err := scanNames(rows, 1, &silent, &unnamed)
+			m.Domains = append(m.Domains, store.Domain{Name: n[0], Reporting: !silent, Unnamed: unnamed})
 			return err
 		}, seen, present)
 		if err != nil {
 			return err
 		}
-		return each(ctx, tx, `SELECT least(x.name, y.name) AS u, greatest(x.name, y.name) AS v FROM seen_links AS s
+		return each(ctx, tx, `SELECT least(x.name, y.name) AS u, greatest(x.name, y.name) AS v, s.claims FROM seen_links AS s
 			JOIN named($2) AS x ON x.id = s.a JOIN named($2) AS y ON y.id = s.b
 			WHERE s.first <= $1 AND s.last >= $1 ORDER BY u, v`, func(rows pgx.Rows) error {
-			n, err := scanNames(rows, 2)
-			m.Links = append(m.Links, store.Link{A: n[0], B: n[1]})
+			var claims store.Claims
+			n, err := scanNames(rows, 2, &claims)
+			m.Links = append(m.Links, store.Link{A: n[0], B: n[1], Claims: claims})
 			return err
 		}, seen, present)
 	})
@@ -136,22 +139,24 @@ func (s *Store) Past(ctx context.Context, name xep.Name) (p *store.Past, err err
 		} else if err != nil {
 			return err
 		}
-		err = each(ctx, tx, `SELECT first, last FROM seen_domains WHERE domain = $1 ORDER BY first`, func(rows pgx.Rows) error {
+		err = each(ctx, tx, `SELECT first, last, continues FROM seen_domains WHERE domain = $1 ORDER BY first`, func(rows pgx.Rows) error {
 			var first, last int64
-			err := rows.Scan(&first, &last)
-			p.Seen = append(p.Seen, adapter.Interval(first, last, newest))
+			var continues bool
+			err := rows.Scan(&first, &last, &continues)
+			adapter.AddSeen(p, adapter.Interval(first, last, newest), continues)
 			return err
 		}, id)
 		if err != nil {
 			return err
 		}
-		return each(ctx, tx, `SELECT n.name, s.first, s.last FROM (
-				SELECT b AS peer, first, last FROM seen_links WHERE a = $1
-				UNION ALL SELECT a, first, last FROM seen_links WHERE b = $1) AS s
+		return each(ctx, tx, `SELECT n.name, s.first, s.last, s.continues FROM (
+				SELECT b AS peer, first, last, continues FROM seen_links WHERE a = $1
+				UNION ALL SELECT a, first, last, continues FROM seen_links WHERE b = $1) AS s
 			JOIN named($2) AS n ON n.id = s.peer ORDER BY n.name, s.first`, func(rows pgx.Rows) error {
 			var first, last int64
-			n, err := scanNames(rows, 1, &first, &last)
-			p.Links = append(p.Links, store.LinkInterval{Peer: n[0], Interval: adapter.Interval(first, last, newest)})
+			var continues bool
+			n, err := scanNames(rows, 1, &first, &last, &continues)
+			adapter.AddLink(p, store.LinkInterval{Peer: n[0], Interval: adapter.Interval(first, last, newest)}, continues)
 			return err
 		}, id, present)
 	})

@@ -50,7 +50,7 @@ func (s *Store) Observe(ctx context.Context, snap *graph.Snapshot) error {
 // current returns what has open intervals, and when the last observation was.
 func (s *Store) current(ctx context.Context) (o adapter.Open, last int64, err error) {
 	err = s.read(ctx, s.public, func(c *sqlite.Conn) error {
-		o = adapter.Open{Named: make(map[xep.Name]int64), Domains: make(map[int64]struct{}), Links: make(map[adapter.Pair]struct{})}
+		o = adapter.NewOpen()
 		err := one(c, `SELECT coalesce(max(at), 0) FROM observations`, func(st *sqlite.Stmt) error {
 			last = st.ColumnInt64(0)
 			return nil
@@ -61,15 +61,15 @@ func (s *Store) current(ctx context.Context) (o adapter.Open, last int64, err er
 		if err := names(c, func(n xep.Name, id, _ int64) { o.Named[n] = id }); err != nil {
 			return err
 		}
-		err = each(c, `SELECT domain FROM seen_domains WHERE last = ?1`, func(st *sqlite.Stmt) error {
-			o.Domains[st.ColumnInt64(0)] = struct{}{}
+		err = each(c, `SELECT domain, silent, unnamed FROM seen_domains WHERE last = ?1`, func(st *sqlite.Stmt) error {
+			o.Domains[st.ColumnInt64(0)] = adapter.State{Silent: st.ColumnBool(1), Unnamed: st.ColumnInt(2)}
 			return nil
 		}, int64(adapter.Still))
 		if err != nil {
 			return err
 		}
-		return each(c, `SELECT a, b FROM seen_links WHERE last = ?1`, func(st *sqlite.Stmt) error {
-			o.Links[adapter.Pair{st.ColumnInt64(0), st.ColumnInt64(1)}] = struct{}{}
+		return each(c, `SELECT a, b, claims FROM seen_links WHERE last = ?1`, func(st *sqlite.Stmt) error {
+			o.Links[adapter.Pair{st.ColumnInt64(0), st.ColumnInt64(1)}] = store.Claims(st.ColumnInt(2))
 			return nil
 		}, int64(adapter.Still))
 	})
@@ -96,16 +96,20 @@ func record(ctx context.Context, c *sqlite.Conn, t adapter.Turn, at, last int64)
 			return err
 		}
 	}
-	for _, id := range t.Begin {
-		if err := run(c, `INSERT INTO seen_domains SELECT id, ?1, ?2 FROM domains WHERE id = ?3`, at, still, id); err != nil {
+	for _, d := range t.Begin {
+		err := run(c, `INSERT INTO seen_domains (domain, first, last, silent, unnamed, continues) SELECT id, ?1, ?2, ?4, ?5, ?6 FROM domains WHERE id = ?3`,
+			at, still, d.ID, d.Silent, d.Unnamed, d.Continues)
+		if err != nil {
 			return err
 		}
 	}
-	for _, p := range t.BeginLinks {
+	for _, l := range t.BeginLinks {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		err := run(c, `INSERT INTO seen_links SELECT x.id, y.id, ?1, ?2 FROM domains AS x, domains AS y WHERE x.id = ?3 AND y.id = ?4`, at, still, p[0], p[1])
+		err := run(c, `INSERT INTO seen_links (a, b, first, last, claims, continues)
+			SELECT x.id, y.id, ?1, ?2, ?5, ?6 FROM domains AS x, domains AS y WHERE x.id = ?3 AND y.id = ?4`,
+			at, still, l.Pair[0], l.Pair[1], int(l.Claims), l.Continues)
 		if err != nil {
 			return err
 		}

@@ -78,16 +78,16 @@ func (s *Store) Moment(ctx context.Context, at time.Time) (m *store.Moment, err 
 		if m == nil {
 			return store.ErrNotFound
 		}
-		err = each(c, `SELECT n.name FROM seen_domains AS s JOIN named AS n ON n.id = s.domain
+		err = each(c, `SELECT n.name, s.silent, s.unnamed FROM seen_domains AS s JOIN named AS n ON n.id = s.domain
 			WHERE s.first <= ?1 AND s.last >= ?1 ORDER BY n.name`, func(st *sqlite.Stmt) error {
 			n, err := adapter.Name(st.ColumnText(0))
-			m.Domains = append(m.Domains, n)
+			m.Domains = append(m.Domains, store.Domain{Name: n, Reporting: !st.ColumnBool(1), Unnamed: st.ColumnInt(2)})
 			return err
 		}, seen)
 		if err != nil {
 			return err
 		}
-		return each(c, `SELECT min(x.name, y.name) AS u, max(x.name, y.name) AS v FROM seen_links AS s
+		return each(c, `SELECT min(x.name, y.name) AS u, max(x.name, y.name) AS v, s.claims FROM seen_links AS s
 			JOIN named AS x ON x.id = s.a JOIN named AS y ON y.id = s.b
 			WHERE s.first <= ?1 AND s.last >= ?1 ORDER BY u, v`, func(st *sqlite.Stmt) error {
 			a, err := adapter.Name(st.ColumnText(0))
@@ -95,7 +95,7 @@ func (s *Store) Moment(ctx context.Context, at time.Time) (m *store.Moment, err 
 				return err
 			}
 			b, err := adapter.Name(st.ColumnText(1))
-			m.Links = append(m.Links, store.Link{A: a, B: b})
+			m.Links = append(m.Links, store.Link{A: a, B: b, Claims: store.Claims(st.ColumnInt(2))})
 			return err
 		}, seen)
 	})
@@ -120,18 +120,18 @@ func (s *Store) Past(ctx context.Context, name xep.Name) (p *store.Past, err err
 		if p == nil {
 			return store.ErrNotFound
 		}
-		err = each(c, `SELECT first, last FROM seen_domains WHERE domain = ?1 ORDER BY first`, func(st *sqlite.Stmt) error {
-			p.Seen = append(p.Seen, interval(st, 0, newest))
+		err = each(c, `SELECT first, last, continues FROM seen_domains WHERE domain = ?1 ORDER BY first`, func(st *sqlite.Stmt) error {
+			adapter.AddSeen(p, interval(st, 0, newest), st.ColumnBool(2))
 			return nil
 		}, id)
 		if err != nil {
 			return err
 		}
-		return each(c, `SELECT n.name, s.first, s.last FROM seen_links AS s JOIN named AS n ON n.id = s.b WHERE s.a = ?1
-			UNION ALL SELECT n.name, s.first, s.last FROM seen_links AS s JOIN named AS n ON n.id = s.a WHERE s.b = ?1
+		return each(c, `SELECT n.name, s.first, s.last, s.continues FROM seen_links AS s JOIN named AS n ON n.id = s.b WHERE s.a = ?1
+			UNION ALL SELECT n.name, s.first, s.last, s.continues FROM seen_links AS s JOIN named AS n ON n.id = s.a WHERE s.b = ?1
 			ORDER BY 1, 2`, func(st *sqlite.Stmt) error {
 			peer, err := adapter.Name(st.ColumnText(0))
-			p.Links = append(p.Links, store.LinkInterval{Peer: peer, Interval: interval(st, 1, newest)})
+			adapter.AddLink(p, store.LinkInterval{Peer: peer, Interval: interval(st, 1, newest)}, st.ColumnBool(3))
 			return err
 		}, id)
 	})

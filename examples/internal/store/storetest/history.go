@@ -1,12 +1,14 @@
 package storetest
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/xmppgraph/xmppgraph/examples/internal/store"
+	"github.com/xmppgraph/xmppgraph/graph"
 	"github.com/xmppgraph/xmppgraph/xep"
 )
 
@@ -109,18 +111,85 @@ func moments(t *testing.T, b *bed) {
 	m := b.moment(9)
 	require.Equal(t, snapshot(at(0), "b.test a.test").Counts(), m.Counts)
 	require.Equal(t, at(0), m.At)
-	require.Equal(t, names("a.test", "b.test"), m.Domains)
-	require.Equal(t, []store.Link{{A: xep.MustName("a.test"), B: xep.MustName("b.test")}}, m.Links)
+	require.Equal(t, []store.Domain{silent("a.test"), reporting("b.test", 0)}, m.Domains)
+	require.Equal(t, []store.Link{claimed("a.test", "b.test", store.ByB)}, m.Links)
 	m = b.moment(10)
-	require.Equal(t, names("a.test", "b.test", "c.test"), m.Domains)
-	require.Equal(t, []store.Link{
-		{A: xep.MustName("a.test"), B: xep.MustName("c.test")},
-		{A: xep.MustName("b.test"), B: xep.MustName("c.test")},
-	}, m.Links)
+	require.Equal(t, []store.Domain{silent("a.test"), reporting("b.test", 0), reporting("c.test", 0)}, m.Domains)
+	require.Equal(t, []store.Link{claimed("a.test", "c.test", store.ByB), claimed("b.test", "c.test", store.ByA)}, m.Links)
 	m = b.moment(1000)
 	require.Equal(t, at(20), m.At)
-	require.Equal(t, names("c.test"), m.Domains)
+	require.Equal(t, []store.Domain{reporting("c.test", 0)}, m.Domains)
 	require.Empty(t, m.Links)
+}
+
+// shown are the names of a moment.
+func shown(m *store.Moment) (all []xep.Name) {
+	for _, d := range m.Domains {
+		all = append(all, d.Name)
+	}
+	return all
+}
+
+func reporting(name string, unnamed int) store.Domain {
+	return store.Domain{Name: xep.MustName(name), Reporting: true, Unnamed: unnamed}
+}
+
+func silent(name string) store.Domain { return store.Domain{Name: xep.MustName(name)} }
+
+func claimed(a, b string, by store.Claims) store.Link {
+	return store.Link{A: xep.MustName(a), B: xep.MustName(b), Claims: by}
+}
+
+// states are who claims a link and how many unnamed peers a domain has, which may change while both are there.
+func states(t *testing.T, b *bed) {
+	b.may("b.test", "a.test")
+	b.observe(0, "a.test b.test +5")
+	b.observe(5, "a.test b.test +7", "b.test a.test")
+	b.observe(10, "a.test b.test +20", "b.test")
+	b.observe(15, "a.test +22", "b.test a.test")
+	for minutes, want := range map[int]store.Moment{
+		0:  {Domains: []store.Domain{reporting("a.test", 5), silent("b.test")}, Links: []store.Link{claimed("a.test", "b.test", store.ByA)}},
+		5:  {Domains: []store.Domain{reporting("a.test", 5), reporting("b.test", 0)}, Links: []store.Link{claimed("a.test", "b.test", store.ByA|store.ByB)}},
+		10: {Domains: []store.Domain{reporting("a.test", 20), reporting("b.test", 0)}, Links: []store.Link{claimed("a.test", "b.test", store.ByA)}},
+		15: {Domains: []store.Domain{reporting("a.test", 20), reporting("b.test", 0)}, Links: []store.Link{claimed("a.test", "b.test", store.ByB)}},
+	} {
+		m := b.moment(minutes)
+		require.Equal(t, want.Domains, m.Domains, minutes)
+		require.Equal(t, want.Links, m.Links, minutes)
+	}
+	require.Equal(t, []int{5, 7, 20, 22}, b.totals(), "the numbers of the whole are exact")
+	require.Equal(t, &store.Past{Seen: []store.Interval{since(0, 15)}, Links: []store.LinkInterval{to("b.test", since(0, 15))}}, b.past("a.test"),
+		"another state is no other time")
+	require.Equal(t, []store.LinkInterval{to("a.test", since(0, 15))}, b.past("b.test").Links)
+	b.observe(20, "a.test")
+	b.observe(25, "a.test b.test", "b.test a.test")
+	require.Equal(t, []store.LinkInterval{to("b.test", between(0, 15)), to("b.test", since(25, 25))}, b.past("a.test").Links)
+}
+
+// totals are the unnamed peers of each observation.
+func (b *bed) totals() (all []int) {
+	b.t.Helper()
+	s, err := b.Series(b.t.Context(), at(0), at(1000), 1000)
+	require.NoError(b.t, err)
+	for _, c := range s {
+		all = append(all, c.Unnamed)
+	}
+	return all
+}
+
+// quiet is a time in which nothing changes, or too little: it costs a row with the numbers for each look.
+func quiet(t *testing.T, b *bed) {
+	b.may("a.test", "b.test", "c.test")
+	b.observe(0, "a.test b.test c.test +100", "b.test a.test +3")
+	before := len(Rows(t, b.Store))
+	for i := range 20 {
+		b.observe(i+1, fmt.Sprintf("a.test b.test c.test +%d", 100+i%12), fmt.Sprintf("b.test a.test +%d", 3+i%3))
+	}
+	require.Len(t, Rows(t, b.Store), before+20)
+	b.observe(30, "a.test b.test c.test +100", "b.test a.test c.test +3")
+	require.Len(t, Rows(t, b.Store), before+22, "one link more")
+	b.observe(31, "a.test b.test c.test +100", "b.test a.test c.test +3", "c.test a.test")
+	require.Len(t, Rows(t, b.Store), before+25, "a domain that reports, and a link that both ends claim")
 }
 
 func momentGraph(t *testing.T, b *bed) {
@@ -132,6 +201,11 @@ func momentGraph(t *testing.T, b *bed) {
 	require.Equal(t, 3, s.Len())
 	_, ok := s.Link(xep.MustName("a.test"), xep.MustName("b.test"))
 	require.True(t, ok)
+	b.observe(610, "a.test b.test c.test +9", "b.test a.test")
+	s = b.moment(610).Snapshot()
+	require.Equal(t, graph.Counts{Domains: 3, Reporting: 2, Links: 2, Mutual: 1, Unnamed: 9}, s.Counts())
+	c, _ := s.Domain(xep.MustName("c.test"))
+	require.False(t, c.Reporting)
 }
 
 func series(t *testing.T, b *bed) {
@@ -177,7 +251,7 @@ func unknown(t *testing.T, b *bed) {
 	b.save(unnamed("b.test"))
 	b.observe(0, "a.test b.test c.test")
 	m := b.moment(0)
-	require.Equal(t, names("a.test"), m.Domains)
+	require.Equal(t, []store.Domain{reporting("a.test", 0)}, m.Domains)
 	require.Equal(t, 3, m.Counts.Domains)
 	require.Equal(t, 2, m.Counts.Links)
 	b.may("b.test")

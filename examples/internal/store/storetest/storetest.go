@@ -9,6 +9,7 @@
 package storetest
 
 import (
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -47,6 +48,8 @@ func Run(t *testing.T, new func(t *testing.T) Opener) {
 		"history/restart":                           restart,
 		"history/moments":                           moments,
 		"history/a moment as a graph":               momentGraph,
+		"history/states":                            states,
+		"history/cost":                              quiet,
 		"history/series":                            series,
 		"history/an older snapshot":                 older,
 		"history/names without a verdict":           unknown,
@@ -130,13 +133,18 @@ func unnamed(domain string) crawl.Record {
 	return crawl.Record{Domain: xep.MustName(domain), Added: start, Answered: start, Mentioned: start, Due: start}
 }
 
-// snapshot is a network at a time, in which domains report links: "a.test b.test c.test" says that a.test is linked to the others.
+// snapshot is a network at a time, in which domains report links: "a.test b.test c.test +7" says that a.test is linked to the others,
+// and to seven more without names.
 func snapshot(at time.Time, reports ...string) *graph.Snapshot {
 	g := graph.New(graph.Options{Now: func() time.Time { return at }})
 	for _, r := range reports {
 		f := strings.Fields(r)
 		rep := graph.Report{Domain: xep.MustName(f[0]), At: at, Until: at.Add(time.Hour)}
 		for _, p := range f[1:] {
+			if n, err := strconv.Atoi(p); err == nil {
+				rep.Unnamed = n
+				continue
+			}
 			rep.Peers = append(rep.Peers, graph.Peer{Name: xep.MustName(p), Until: at.Add(time.Hour)})
 		}
 		g.Apply(rep)

@@ -31,6 +31,8 @@ type Table struct {
 	Refs []string
 	// Columns are the others.
 	Columns []Column
+	// Later is how many of those at the end backups of the first format don't have.
+	Later int
 }
 
 // Tables are all tables that hold anything for longer than a process lives, in the order in which they can be filled.
@@ -39,15 +41,17 @@ var Tables = []Table{
 		{"name", Text}, {"due", Int}, {"added", Int}, {"answered", Int}, {"mentioned", Int}, {"failures", Int}, {"given_up", Bool},
 		{"advertised", Bool}, {"until", Int}, {"service", Text}, {"node", Raw}, {"by_default", Bool}, {"subscribed", Bool},
 		{"reported", Int}, {"hash", Bytes}, {"consented", Int},
-	}},
-	{"reports", []string{"domain"}, []Column{{"hash", Bytes}, {"body", Bytes}}},
+	}, 0},
+	{"reports", []string{"domain"}, []Column{{"hash", Bytes}, {"body", Bytes}}, 0},
 	{"observations", nil, []Column{
 		{"at", Int}, {"domains", Int}, {"reporting", Int}, {"links", Int}, {"mutual", Int}, {"lapsed", Int}, {"unnamed", Int},
-	}},
-	{"seen_domains", []string{"domain"}, []Column{{"first", Int}, {"last", Int}}},
-	{"seen_links", []string{"a", "b"}, []Column{{"first", Int}, {"last", Int}}},
-	{"exclusions", nil, []Column{{"name", Text}, {"since", Int}, {"reason", Text}}},
-	{"documents", nil, []Column{{"key", Text}, {"etag", Raw}, {"fetched", Int}, {"body", Bytes}}},
+	}, 0},
+	{"seen_domains", []string{"domain"}, []Column{
+		{"first", Int}, {"last", Int}, {"silent", Bool}, {"unnamed", Int}, {"continues", Bool},
+	}, 3},
+	{"seen_links", []string{"a", "b"}, []Column{{"first", Int}, {"last", Int}, {"claims", Int}, {"continues", Bool}}, 2},
+	{"exclusions", nil, []Column{{"name", Text}, {"since", Int}, {"reason", Text}}, 0},
+	{"documents", nil, []Column{{"key", Text}, {"etag", Raw}, {"fetched", Int}, {"body", Bytes}}, 0},
 }
 
 // Kinds are those of the values of a row.
