@@ -2,19 +2,14 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
-	"encoding/pem"
 	"encoding/xml"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -25,6 +20,7 @@ import (
 	"mellium.im/xmpp/jid"
 
 	"github.com/xmppgraph/xmppgraph/connect"
+	"github.com/xmppgraph/xmppgraph/examples/internal/cli/clitest"
 	"github.com/xmppgraph/xmppgraph/graph"
 	"github.com/xmppgraph/xmppgraph/graph/export"
 	"github.com/xmppgraph/xmppgraph/internal/leak"
@@ -33,22 +29,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(checked{m}, map[string]func(){"bot": main})
-}
-
-// checked fails a run of tests that leaves goroutines behind.
-type checked struct{ leak.Runner }
-
-// Run implements testscript.TestingM.
-func (c checked) Run() int {
-	code := c.Runner.Run()
-	if left := leak.Wait(leak.Patience); code == 0 && len(left) > 0 {
-		for _, l := range left {
-			os.Stderr.Write(append(l, '\n'))
-		}
-		return 1
-	}
-	return code
+	testscript.Main(leak.Checked{Runner: m}, map[string]func(){"bot": main})
 }
 
 // The people and the room of a script are on the component's domain.
@@ -83,7 +64,7 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"admit": cmdAdmit, "say": cmdSay, "shout": cmdShout, "hear": cmdHear, "until": cmdUntil, "status": cmdStatus,
+			"admit": cmdAdmit, "say": cmdSay, "shout": cmdShout, "hear": cmdHear, "until": cmdUntil, "status": clitest.Status,
 		},
 	})
 }
@@ -97,20 +78,15 @@ func newScene(dir string) (*scene, error) {
 		Peers: []testserver.Peer{{Name: "b.test", Directions: testserver.Bidi}, {Name: "shy.test", Directions: testserver.Bidi}}}})
 	s.srv.AddDomain(testserver.Domain{Name: "b.test", Advertise: true})
 	s.srv.AddDomain(testserver.Domain{Name: "shy.test"})
-	c, err := tls.Dial("tcp", s.srv.DirectAddr(), &tls.Config{ServerName: testserver.HomeName, RootCAs: s.srv.CertPool()})
-	if err != nil {
-		return nil, err
-	}
-	defer c.Close()
-	chain := c.ConnectionState().VerifiedChains[0]
 	for name, b := range map[string][]byte{
-		"ca.pem":   pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: chain[len(chain)-1].Raw}),
+		"ca.pem":   s.srv.CertPEM(),
 		"password": []byte(testserver.Password + "\n"), "wrong": []byte("wrong"),
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), b, 0o600); err != nil {
 			return nil, err
 		}
 	}
+	var err error
 	s.people, err = connect.Component(context.Background(), connect.Config{
 		JID: jid.MustParse(testserver.Component), Server: s.srv.ComponentAddr(), Secret: testserver.Secret,
 		Handler: xmpp.HandlerFunc(s.listen), Logger: slog.New(slog.DiscardHandler),
@@ -206,18 +182,5 @@ func cmdHear(ts *testscript.TestScript, _ bool, args []string) {
 func cmdUntil(ts *testscript.TestScript, _ bool, args []string) {
 	want := regexp.MustCompile(args[0])
 	for !want.MatchString(take(ts, sceneOf(ts).said)) {
-	}
-}
-
-// cmdStatus is "status N COMMAND…": the command ends with that exit status.
-func cmdStatus(ts *testscript.TestScript, _ bool, args []string) {
-	err := ts.Exec(args[1], args[2:]...)
-	got := 0
-	var exit *exec.ExitError
-	if errors.As(err, &exit) {
-		got = exit.ExitCode()
-	}
-	if strconv.Itoa(got) != args[0] {
-		ts.Fatalf("exit status %d, want %s", got, args[0])
 	}
 }

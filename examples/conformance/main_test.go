@@ -4,12 +4,9 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
-	"errors"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strconv"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -18,10 +15,12 @@ import (
 
 	"github.com/xmppgraph/xmppgraph/connect"
 	"github.com/xmppgraph/xmppgraph/crawl"
+	"github.com/xmppgraph/xmppgraph/examples/internal/cli/clitest"
+	"github.com/xmppgraph/xmppgraph/internal/leak"
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"conformance": main})
+	testscript.Main(leak.Checked{Runner: m}, map[string]func(){"conformance": main})
 }
 
 func TestScripts(t *testing.T) {
@@ -30,22 +29,8 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:   filepath.Join("testdata", "script"),
 		Setup: func(e *testscript.Env) error { e.Setenv("PUBLISHER", publisher); return nil },
-		Cmds:  map[string]func(*testscript.TestScript, bool, []string){"status": cmdStatus},
+		Cmds:  map[string]func(*testscript.TestScript, bool, []string){"status": clitest.Status},
 	})
-}
-
-// cmdStatus is "status N COMMAND…": the command ends with that exit status.
-func cmdStatus(ts *testscript.TestScript, _ bool, args []string) {
-	want, err := strconv.Atoi(args[0])
-	ts.Check(err)
-	got := 0
-	var exit *exec.ExitError
-	if err := ts.Exec(args[1], args[2:]...); errors.As(err, &exit) {
-		got = exit.ExitCode()
-	}
-	if got != want {
-		ts.Fatalf("exit status %d, want %s", got, args[0])
-	}
 }
 
 // A consumer, here our own crawler, finds what the network's description says of each domain that misbehaves in nothing.

@@ -2,14 +2,12 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
 	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"fmt"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -24,6 +22,7 @@ import (
 
 	"github.com/xmppgraph/xmppgraph/conformance"
 	"github.com/xmppgraph/xmppgraph/connect"
+	"github.com/xmppgraph/xmppgraph/examples/internal/cli/clitest"
 	"github.com/xmppgraph/xmppgraph/examples/internal/remedy"
 	"github.com/xmppgraph/xmppgraph/internal/leak"
 	"github.com/xmppgraph/xmppgraph/internal/roundtrip"
@@ -32,22 +31,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(checked{m}, map[string]func(){"doctor": inTheLab})
-}
-
-// checked fails a run of tests that leaves goroutines behind.
-type checked struct{ leak.Runner }
-
-// Run implements testscript.TestingM.
-func (c checked) Run() int {
-	code := c.Runner.Run()
-	if left := leak.Wait(leak.Patience); code == 0 && len(left) > 0 {
-		for _, l := range left {
-			os.Stderr.Write(append(l, '\n'))
-		}
-		return 1
-	}
-	return code
+	testscript.Main(leak.Checked{Runner: m}, map[string]func(){"doctor": inTheLab})
 }
 
 // zone is a DNS of the test's own: it is the file that DOCTOR_ZONE names, so that the program under test can read it.
@@ -134,7 +118,7 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"domain": cmdDomain, "host": cmdHost, "srv": cmdSRV, "status": cmdStatus,
+			"domain": cmdDomain, "host": cmdHost, "srv": cmdSRV, "status": clitest.Status,
 			"nonode": cmdNoNode, "create": cmdCreate, "configure": cmdConfigure, "publish": cmdPublish,
 		},
 	})
@@ -150,14 +134,7 @@ func newLab(dir string) (*lab, error) {
 		zone: zone{SRV: map[string]string{}, Hosts: map[string]string{}, Ports: map[string]string{}},
 	}
 	// The authority of the account's server and that of the lab's hosts, as an operator would trust them.
-	c, err := tls.Dial("tcp", l.srv.DirectAddr(), &tls.Config{ServerName: testserver.HomeName, RootCAs: l.srv.CertPool()})
-	if err != nil {
-		return nil, err
-	}
-	defer c.Close()
-	chain := c.ConnectionState().VerifiedChains[0]
-	pems := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: chain[len(chain)-1].Raw})
-	pems = append(pems, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: ca.cert.Raw})...)
+	pems := append(l.srv.CertPEM(), pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: ca.cert.Raw})...)
 	for name, b := range map[string][]byte{
 		"secret": []byte(testserver.Secret + "\n"), "password": []byte(testserver.Password), "ca.pem": pems, "wrong": []byte("wrong"),
 	} {
@@ -316,19 +293,6 @@ func cmdHost(ts *testscript.TestScript, _ bool, args []string) {
 		l.zone.Ports[addr+":5269"], l.zone.Ports[addr+":5270"] = at, at
 	}
 	ts.Check(l.save())
-}
-
-// cmdStatus is "status N COMMAND…": the command ends with that exit status.
-func cmdStatus(ts *testscript.TestScript, _ bool, args []string) {
-	err := ts.Exec(args[1], args[2:]...)
-	got := 0
-	var exit *exec.ExitError
-	if errors.As(err, &exit) {
-		got = exit.ExitCode()
-	}
-	if strconv.Itoa(got) != args[0] {
-		ts.Fatalf("exit status %d, want %s", got, args[0])
-	}
 }
 
 // cmdSRV is "srv NAME TARGET": where a record such as _xmpp-server._tcp.me.test leads.

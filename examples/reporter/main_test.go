@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
-	"encoding/pem"
 	"io"
 	"net"
 	"net/http"
@@ -28,22 +26,7 @@ import (
 const patience = 30 * time.Second
 
 func TestMain(m *testing.M) {
-	testscript.Main(checked{m}, map[string]func(){"reporter": main})
-}
-
-// checked fails a run of tests that leaves goroutines behind.
-type checked struct{ leak.Runner }
-
-// Run implements testscript.TestingM.
-func (c checked) Run() int {
-	code := c.Runner.Run()
-	if left := leak.Wait(leak.Patience); code == 0 && len(left) > 0 {
-		for _, l := range left {
-			os.Stderr.Write(append(l, '\n'))
-		}
-		return 1
-	}
-	return code
+	testscript.Main(leak.Checked{Runner: m}, map[string]func(){"reporter": main})
 }
 
 type serverKey struct{}
@@ -88,14 +71,7 @@ func writeFiles(dir string, srv *testserver.Server) error {
 		}
 	}
 	// The server's authority, as its operator would hand it out.
-	c, err := tls.Dial("tcp", srv.DirectAddr(), &tls.Config{ServerName: testserver.HomeName, RootCAs: srv.CertPool()})
-	if err != nil {
-		return err
-	}
-	defer c.Close()
-	chain := c.ConnectionState().VerifiedChains[0]
-	ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: chain[len(chain)-1].Raw})
-	return os.WriteFile(filepath.Join(dir, "ca.pem"), ca, 0o600)
+	return os.WriteFile(filepath.Join(dir, "ca.pem"), srv.CertPEM(), 0o600)
 }
 
 func server(ts *testscript.TestScript) *testserver.Server {

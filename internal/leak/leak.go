@@ -23,15 +23,23 @@ const Patience = 5 * time.Second
 type Runner interface{ Run() int }
 
 // Main runs the tests and exits the process, with status 1 if they passed but left goroutines behind.
-func Main(m Runner) {
-	code := m.Run()
-	if code == 0 {
-		if left := Wait(Patience); len(left) > 0 {
-			fmt.Fprintf(os.Stderr, "leak: %d goroutines outlive the tests:\n\n%s\n", len(left), bytes.Join(left, []byte("\n\n")))
-			code = 1
-		}
+func Main(m Runner) { os.Exit(Checked{m}.Run()) }
+
+// Checked is a Runner that fails like [Main], for what exits the process itself, like testscript.Main.
+type Checked struct{ Runner }
+
+// Run runs the tests and returns their status, or 1 if they passed but left goroutines behind.
+func (c Checked) Run() int {
+	code := c.Runner.Run()
+	if code != 0 {
+		return code
 	}
-	os.Exit(code)
+	left := Wait(Patience)
+	if len(left) == 0 {
+		return 0
+	}
+	fmt.Fprintf(os.Stderr, "leak: %d goroutines outlive the tests:\n\n%s\n", len(left), bytes.Join(left, []byte("\n\n")))
+	return 1
 }
 
 // Wait returns the stacks of the goroutines that still run after at most d, other than the caller's own and those of the runtime.
