@@ -82,6 +82,7 @@ type Crawler struct {
 	Lease time.Duration
 
 	// Spacing is the least time between two questions to one host, or in one visit.
+	// Crawlers of one Share keep it together where a host serves several domains.
 	// 0 means [DefaultSpacing]; below 0 means none, for networks of one's own.
 	Spacing time.Duration
 	// Rate is the most questions per second to all hosts together. 0 means [DefaultRate], below 0 no limit.

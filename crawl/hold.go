@@ -97,6 +97,7 @@ func (r *run) adopt(ctx context.Context, got Holding, asked time.Time) (unused [
 	if len(lost) > 0 {
 		r.letGo(lost)
 	}
+	r.pacer.divide(got.Crawlers)
 	r.mu.Lock()
 	r.saveErr = nil
 	// A question that is on its way when the visits end needs a moment to arrive.

@@ -30,20 +30,23 @@ type pacer struct {
 	// limiter bounds what is in flight on a session that does not do so itself.
 	limiter *roundtrip.Limiter
 
-	mu    sync.Mutex
-	free  map[string]time.Time // when the next question may go
-	sweep int                  // how large free may grow before what is past is thrown away
-	total time.Time            // when the next question to anybody may go
+	mu sync.Mutex
+	// crawlers is how many crawlers may ask a host that serves several domains.
+	crawlers int
+	free     map[string]time.Time // when the next question may go
+	sweep    int                  // how large free may grow before what is past is thrown away
+	total    time.Time            // when the next question to anybody may go
 }
 
 // newPacer returns a pacer; rate is the number of questions per second, without a limit if it is not positive.
 func newPacer(clock Clock, spacing time.Duration, rate float64) *pacer {
 	p := &pacer{
-		clock:   clock,
-		spacing: spacing,
-		limiter: roundtrip.NewLimiter(0, 0),
-		free:    make(map[string]time.Time),
-		sweep:   1024,
+		clock:    clock,
+		spacing:  spacing,
+		limiter:  roundtrip.NewLimiter(0, 0),
+		crawlers: 1,
+		free:     make(map[string]time.Time),
+		sweep:    1024,
 	}
 	if rate > 0 {
 		p.every = time.Duration(float64(time.Second) / rate)
@@ -51,14 +54,24 @@ func newPacer(clock Clock, spacing time.Duration, rate float64) *pacer {
 	return p
 }
 
-// turn is when the next question of one visit may go.
-type turn struct{ next time.Time }
+// divide says how many crawlers there are. Each asks such a host the less often the more they are, so that all together keep to the spacing.
+func (p *pacer) divide(crawlers int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.crawlers = max(crawlers, 1)
+}
+
+// turn is when the next question of one visit may go, and whom it visits: nobody else does so at the time.
+type turn struct {
+	domain string
+	next   time.Time
+}
 
 type turnKey struct{}
 
-// withTurn makes all that is asked under a context share one spacing.
-func withTurn(ctx context.Context) context.Context {
-	return context.WithValue(ctx, turnKey{}, new(turn))
+// withTurn makes all that is asked under a context share one spacing, for the visit of a domain.
+func withTurn(ctx context.Context, domain string) context.Context {
+	return context.WithValue(ctx, turnKey{}, &turn{domain: domain})
 }
 
 // wait returns when a question may go to a host, which it then counts as asked.
@@ -100,17 +113,20 @@ func (p *pacer) sleep(ctx context.Context, d time.Duration) error {
 func (p *pacer) reserve(host string, t *turn) (time.Duration, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	now := p.clock.Now()
+	now, spacing := p.clock.Now(), p.spacing
+	if host != t.domain {
+		spacing *= time.Duration(p.crawlers)
+	}
 	at := now
 	for _, free := range []time.Time{p.free[host], t.next} {
 		if free.After(at) {
 			at = free
 		}
 	}
-	if at.Sub(now) > maxPaceWait+p.spacing {
+	if at.Sub(now) > maxPaceWait+spacing {
 		return 0, errBusy
 	}
-	p.free[host] = at.Add(p.spacing)
+	p.free[host] = at.Add(spacing)
 	t.next = at.Add(p.spacing)
 	p.forget(now)
 	return at.Sub(now), nil

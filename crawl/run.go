@@ -260,7 +260,7 @@ func (r *run) begin(e *entry) *call {
 
 // read visits a domain, and returns nil where that says nothing about the domain.
 func (r *run) read(ctx context.Context, c *call) *Result {
-	vctx, cancel := context.WithTimeout(withTurn(ctx), r.timeout)
+	vctx, cancel := context.WithTimeout(withTurn(ctx, c.entry.name.String()), r.timeout)
 	defer cancel()
 	v := &Visitor{
 		Session: r.session,

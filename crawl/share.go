@@ -63,6 +63,9 @@ type Holding struct {
 	Parts []int
 	// Excess are those of them that are to be released, because others have less than their share.
 	Excess []int
+	// Crawlers is how many crawlers are alive, this one among them, 0 where that is not known.
+	// So many share the spacing between questions to a host that serves several domains.
+	Crawlers int
 	// News are records of held parts that others have added or made due since the last call. It may repeat some.
 	News []Record
 }

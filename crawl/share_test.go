@@ -240,6 +240,37 @@ func TestSubscriptionsMoveSoon(t *testing.T) {
 	})
 }
 
+// A hoster whose one service publishes for many domains is asked by all crawlers together no more often than by one.
+func TestCrawlersShareTheSpacing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const size, crawlers = 60, 3
+		db := NewFakeSharing(time.Now)
+		f := new(fleet)
+		for range crawlers {
+			n := newFakeNet()
+			for i := range size {
+				name, node := fmt.Sprintf("d%d.test", i), fmt.Sprintf("n%d", i)
+				n.set(name, &fakeDomain{feature: true, uri: "xmpp:pubsub.hoster.test?;node=" + node})
+				n.publish("pubsub.hoster.test "+node, block(name, fmt.Sprintf("d%d.test", (i+1)%size)))
+			}
+			f.join(t, db, n, func(c *Crawler) { c.NoSubscriptions, c.Interval = true, 3*time.Minute })
+		}
+		time.Sleep(time.Hour)
+		settled := time.Now()
+		time.Sleep(time.Hour)
+		f.stop()
+		var at []time.Time
+		for _, n := range f.nets {
+			at = append(at, slices.DeleteFunc(n.questions("pubsub.hoster.test"), settled.After)...)
+		}
+		slices.SortFunc(at, time.Time.Compare)
+		require.Greater(t, len(at), 10*size)
+		for i := crawlers; i < len(at); i++ {
+			require.GreaterOrEqual(t, at[i].Sub(at[i-crawlers]), crawlers*DefaultSpacing)
+		}
+	})
+}
+
 func TestLookElsewhere(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const size = 40

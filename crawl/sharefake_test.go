@@ -87,6 +87,7 @@ func (s *fakeShare) Hold(_ context.Context, d time.Duration) (h Holding, err err
 	f.alive[s.id] = now.Add(d)
 	maps.DeleteFunc(f.alive, func(_ int, until time.Time) bool { return !until.After(now) })
 	fair := (fakeParts + len(f.alive) - 1) / len(f.alive)
+	h.Crawlers = len(f.alive)
 	for p, o := range f.owner {
 		if o == s.id {
 			h.Parts = append(h.Parts, p)

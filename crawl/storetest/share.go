@@ -69,6 +69,7 @@ func alone(t *testing.T, s Sharing) {
 	h := hold(t, a)
 	require.NotEmpty(t, h.Parts)
 	require.Empty(t, h.Excess)
+	require.Equal(t, 1, h.Crawlers)
 	require.Equal(t, h.Parts, hold(t, a).Parts)
 	for i := range 100 {
 		require.Contains(t, h.Parts, a.Part(domain(i)))
@@ -82,6 +83,7 @@ func second(t *testing.T, s Sharing) {
 	all := hold(t, a).Parts
 	require.Empty(t, hold(t, b).Parts, "nobody takes what is held")
 	parts := balance(t, a, b)
+	require.Equal(t, 2, hold(t, a).Crawlers)
 	require.InDelta(t, len(parts[0]), len(parts[1]), 1)
 	both := slices.Sorted(slices.Values(slices.Concat(parts...)))
 	require.Equal(t, all, both, "each part has one holder")
@@ -95,7 +97,9 @@ func inherit(t *testing.T, s Sharing) {
 		s.Pass(term / 2)
 		hold(t, b)
 	}
-	require.Equal(t, all, hold(t, b).Parts, "the first one has died")
+	got := hold(t, b)
+	require.Equal(t, all, got.Parts, "the first one has died")
+	require.Equal(t, 1, got.Crawlers)
 	require.Empty(t, hold(t, a).Parts, "and returns")
 }
 

@@ -121,6 +121,7 @@ func (s *Share) take(ctx context.Context, tx pgx.Tx, h *crawl.Holding) error {
 	if err != nil {
 		return err
 	}
+	h.Crawlers = crawlers
 	fair := (parts + crawlers - 1) / max(crawlers, 1)
 	if held < fair {
 		_, err := tx.Exec(ctx, `UPDATE parts SET owner = $1 WHERE part IN (
