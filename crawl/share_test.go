@@ -161,7 +161,7 @@ func TestPartsThatNobodyHeardOf(t *testing.T) {
 		f.shares[0].sever(true)
 		f.shares[1].deafen(true)
 		time.Sleep(10 * time.Minute)
-		require.NotContains(t, db.owner, f.shares[0].id)
+		require.NotContains(t, db.owners(), f.shares[0].id)
 		f.shares[0].sever(false)
 		time.Sleep(time.Minute)
 		f.shares[1].deafen(false)
@@ -187,9 +187,9 @@ func TestLoadingTakesLongerThanALease(t *testing.T) {
 			c.Share.(*fakeShare).slow = 1500 * time.Millisecond
 		})
 		time.Sleep(10 * time.Minute)
-		before := db.owner
+		before := db.owners()
 		time.Sleep(2 * time.Hour)
-		require.Equal(t, before, db.owner, "nobody loses what he holds")
+		require.Equal(t, before, db.owners(), "nobody loses what he holds")
 		f.stop()
 		for i := range size {
 			require.NotEmpty(t, f.visits(fmt.Sprintf("d%d.test", i)), "d%d.test", i)

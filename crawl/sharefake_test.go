@@ -42,6 +42,12 @@ func (f *fakeSharing) Join() *fakeShare {
 	return &fakeShare{db: f, id: f.joined}
 }
 
+func (f *fakeSharing) owners() [fakeParts]int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.owner
+}
+
 type fakeShare struct {
 	db   *fakeSharing
 	id   int
