@@ -1,11 +1,11 @@
 // Everything around the picture, and what joins it: one object knows the state and tells all others.
 
-import type { Insets } from "./camera";
-import type { Camera } from "./layer";
+import type { Camera } from "./camera";
 import { apply, type Changes, summary } from "./changes";
 import { by, h } from "./dom";
 import { listen } from "./keys";
 import { type Health, Stream } from "./live";
+import { measure } from "./measure";
 import { byWeight, type Compact, decode, equal, find, type Net } from "./net";
 import { Panel } from "./panel";
 import type { Unnamed } from "./paint";
@@ -27,20 +27,9 @@ export async function fetchNet(at = ""): Promise<Net> {
   return decode((await r.json()) as Compact);
 }
 
-/** measure tells what covers the picture at its rims. */
-export function measure(panel: boolean): Insets {
-  const wide = innerWidth > 760;
-  const time = by("time");
-  return {
-    top: by("lead").offsetHeight + 22,
-    left: wide ? 28 : 12,
-    right: wide ? (panel ? by("panel").offsetWidth + 24 : 64) : 12,
-    bottom: !wide && panel ? Math.min(by("panel").offsetHeight, innerHeight * 0.5) : (time.hidden ? 0 : time.offsetHeight) + 34,
-  };
-}
-
 /** writeLead writes the sentence above the picture. */
 export function writeLead(net: Net, past: boolean): void {
+  by("lead").hidden = false;
   by("lead").replaceChildren(...lead(net, past).flatMap(([n, words], i) => [i > 0 ? h("span", { className: "dot" }, " · ") : "", h("strong", {}, n), words]));
   by("empty").hidden = net.names.length > 0;
 }
@@ -70,7 +59,7 @@ export class App {
     });
     this.search = new Search(by("focus"), by("found"), () => stage.net, (i) => this.open(stage.net.names[i], true),
       (i) => this.over(i), (typed) => this.open(typed, true));
-    this.timeline = new Timeline(by("time"), (at, smooth) => this.goto(at, smooth), () => this.stage.colour(), still);
+    this.timeline = new Timeline(by("time"), (at, smooth) => this.goto(at, smooth), still);
     this.bind();
   }
 
@@ -166,7 +155,7 @@ export class App {
   private showOptions(): void {
     this.stage.unnamed = this.state.unnamed;
     this.stage.mutualOnly = this.state.mutualOnly;
-    this.stage.repaint();
+    this.stage.ask();
   }
 
   private fillShare(): void {
@@ -179,7 +168,6 @@ export class App {
     p.insets = measure(this.panel.shown);
     if (!this.stage.resize()) return;
     if (!this.state.view && !p.moving) p.jump(this.home());
-    this.timeline.draw();
   }
 
   private over(i: number): void {

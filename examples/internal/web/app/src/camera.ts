@@ -3,20 +3,13 @@
 import { interpolateZoom } from "d3-interpolate";
 import { pointer, select } from "d3-selection";
 import { zoom, zoomIdentity, type ZoomBehavior, type ZoomTransform } from "d3-zoom";
+import { centred, type Insets, middle, scaleFor, whole } from "./fit";
 import type { Box } from "./net";
-import type { Camera } from "./layer";
 import { ease } from "./morph";
+import type { View } from "./paint";
 
-/** The scale up to which a picture is enlarged to fill the screen. */
-const CLOSEST = 3;
-
-/** What covers the picture at its rims, in CSS pixels. */
-export interface Insets {
-  top: number;
-  right: number;
-  bottom: number;
-  left: number;
-}
+/** A view of the network: a point is shown at x·k + dx, in CSS pixels. */
+export type Camera = View;
 
 /** Pilot owns where the camera is. */
 export class Pilot {
@@ -26,8 +19,8 @@ export class Pilot {
   fitScale = 1;
   /** A gesture or a flight goes on. */
   moving = false;
-  private width = 1;
-  private height = 1;
+  width = 1;
+  height = 1;
   private box: Box = { x0: -1, y0: -1, x1: 1, y1: 1 };
   private flight = 0;
   private readonly behaviour: ZoomBehavior<HTMLCanvasElement, unknown>;
@@ -84,16 +77,12 @@ export class Pilot {
   }
 
   private scaleFor(b: Box): number {
-    const i = this.insets;
-    const w = Math.max(80, this.width - i.left - i.right);
-    const h = Math.max(80, this.height - i.top - i.bottom);
-    return Math.min(w / (b.x1 - b.x0), h / (b.y1 - b.y0), CLOSEST);
+    return scaleFor(b, this, this.insets);
   }
 
   /** The middle of what is not covered. */
   private middle(): { x: number; y: number } {
-    const i = this.insets;
-    return { x: (i.left + this.width - i.right) / 2, y: (i.top + this.height - i.bottom) / 2 };
+    return middle(this, this.insets);
   }
 
   /** centre is the point of the network in the middle of the view. */
@@ -105,19 +94,17 @@ export class Pilot {
 
   /** at is the camera that shows a point in the middle. */
   at(x: number, y: number, k: number): Camera {
-    const m = this.middle();
-    return { k, dx: m.x - x * k, dy: m.y - y * k };
+    return centred(this, this.insets, x, y, k);
   }
 
   /** overview is the camera that shows everything. */
   overview(): Camera {
-    const b = this.box;
-    return this.at((b.x0 + b.x1) / 2, (b.y0 + b.y1) / 2, this.fitScale);
+    return whole(this.box, this, this.insets, this.fitScale);
   }
 
   /** boxed is the camera that shows a rectangle, no closer than at most. */
   boxed(b: Box, most: number): Camera {
-    return this.at((b.x0 + b.x1) / 2, (b.y0 + b.y1) / 2, Math.min(this.scaleFor(b), most));
+    return whole(b, this, this.insets, Math.min(this.scaleFor(b), most));
   }
 
   jump(c: Camera): void {

@@ -4,11 +4,9 @@ import { fontSize, markRadius, maxLabels } from "./lod";
 import { Placer } from "./labels";
 import { byWeight, weight } from "./net";
 import { paint, type Scene, type View } from "./paint";
+import { type Context, pen, type Surface, surface } from "./surface";
 import { type Style, width as textWidth } from "./type";
 import { count } from "./text";
-
-/** A view of the network: a point is shown at x·k + dx, in CSS pixels. */
-export type Camera = View;
 
 /** A label that found its place, relative to its domain's mark. */
 export interface Label {
@@ -20,17 +18,17 @@ export interface Label {
 }
 
 export class Layer {
-  readonly canvas = document.createElement("canvas");
+  readonly canvas: Surface = surface(1, 1);
   labels: Label[] = [];
   scene?: Scene;
-  private readonly c = this.canvas.getContext("2d", { alpha: false })!;
-  private at: Camera = { k: 1, dx: 0, dy: 0 };
+  private readonly c = pen(this.canvas);
+  private at: View = { k: 1, dx: 0, dy: 0 };
   private width = 0;
   private height = 0;
   private margin = 0;
 
   /** render paints what the camera sees, and a margin around it. */
-  render(s: Scene, cam: Camera, width: number, height: number, margin: number, ratio: number): void {
+  render(s: Scene, cam: View, width: number, height: number, margin: number, ratio: number): void {
     const w = Math.round((width + 2 * margin) * ratio);
     const h = Math.round((height + 2 * margin) * ratio);
     if (this.canvas.width !== w || this.canvas.height !== h) {
@@ -50,17 +48,17 @@ export class Layer {
   }
 
   /** covers reports whether the layer is right for a camera but for a shift within its margin. */
-  covers(cam: Camera): boolean {
+  covers(cam: View): boolean {
     return cam.k === this.at.k && Math.abs(cam.dx - this.at.dx) <= this.margin && Math.abs(cam.dy - this.at.dy) <= this.margin;
   }
 
   /** sharp reports whether the layer has the camera's scale. */
-  sharp(cam: Camera): boolean {
+  sharp(cam: View): boolean {
     return cam.k === this.at.k;
   }
 
   /** copy draws the layer as a camera sees it, which may be a little blurred where that has another scale. */
-  copy(c: CanvasRenderingContext2D, cam: Camera, ratio: number): void {
+  copy(c: Context, cam: View, ratio: number): void {
     const s = cam.k / this.at.k;
     const snap = (v: number) => (s === 1 ? Math.round(v * ratio) / ratio : v);
     const x = snap(cam.dx - (this.margin + this.at.dx) * s);

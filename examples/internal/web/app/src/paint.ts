@@ -2,6 +2,7 @@
 
 import { CLASSES, type Net, seeds } from "./net";
 import { dots, edgeAlpha, EDGE_BUDGET, markRadius, rank } from "./lod";
+import type { Context } from "./surface";
 import type { Theme } from "./theme";
 
 /** Where a point of the network is on the screen: x·k + dx, in CSS pixels. */
@@ -26,8 +27,6 @@ export interface Scene {
   /** Opacity of domains that come or go, by index; without it all are there. */
   alpha?: Float32Array;
 }
-
-type Context = CanvasRenderingContext2D;
 
 /** How far links bend towards the middle, so that those of one direction run together. */
 const BEND = 0.14;

@@ -32,10 +32,10 @@ export function exportQuery(s: Selection): string {
 }
 
 /** fill writes the contents of the popover anew, since they depend on what one sees. */
-export function fill(el: HTMLElement, s: Selection, picture: () => HTMLCanvasElement, tell: (words: string) => void): void {
+export function fill(el: HTMLElement, s: Selection, picture: () => Promise<Blob | undefined>, tell: (words: string) => void): void {
   const focus = s.focus ? "?focus=" + encodeURIComponent(s.focus) : "";
   const png = h("button", { type: "button" }, "PNG");
-  png.addEventListener("click", () => save(picture(), s.focus || "xmpp-network", tell));
+  png.addEventListener("click", () => void save(picture(), s.focus || "xmpp-network", tell));
   el.replaceChildren(
     h("h2", {}, "Share"),
     snippet("Link to this view", location.href, tell),
@@ -46,12 +46,11 @@ export function fill(el: HTMLElement, s: Selection, picture: () => HTMLCanvasEle
   );
 }
 
-function save(canvas: HTMLCanvasElement, name: string, tell: (words: string) => void): void {
-  canvas.toBlob((blob) => {
-    if (!blob) return tell("The picture could not be made.");
-    const url = URL.createObjectURL(blob);
-    h("a", { href: url, download: name.replace(/[^a-z0-9.-]/g, "_") + ".png" }).click();
-    setTimeout(() => URL.revokeObjectURL(url), 10_000);
-    tell("The picture was saved.");
-  });
+async function save(picture: Promise<Blob | undefined>, name: string, tell: (words: string) => void): Promise<void> {
+  const blob = await picture;
+  if (!blob) return tell("The picture could not be made.");
+  const url = URL.createObjectURL(blob);
+  h("a", { href: url, download: name.replace(/[^a-z0-9.-]/g, "_") + ".png" }).click();
+  setTimeout(() => URL.revokeObjectURL(url), 10_000);
+  tell("The picture was saved.");
 }

@@ -1,6 +1,6 @@
 // The slider over the history. It asks for moments one after another, never for several at a time.
 
-import { get, type History } from "./api";
+import { get, type History, type Point } from "./api";
 import { by } from "./dom";
 import { moment } from "./text";
 
@@ -37,7 +37,6 @@ export class Timeline {
     private readonly el: HTMLElement,
     /** Shows a moment; empty for the present. */
     private readonly go: (at: string, smooth: boolean) => Promise<void>,
-    private readonly colour: () => string,
     private readonly still: () => boolean,
   ) {
     this.slider.addEventListener("input", () => {
@@ -69,7 +68,7 @@ export class Timeline {
     this.el.hidden = false;
     if (at) this.slider.value = String((Date.parse(at) - this.from) / (this.to - this.from));
     this.label();
-    this.draw();
+    this.draw(points);
     return true;
   }
 
@@ -136,24 +135,8 @@ export class Timeline {
   }
 
   /** draw shows the growth of links behind the slider. */
-  draw(): void {
-    const points = this.history?.points;
-    const canvas = by<HTMLCanvasElement>("growth");
-    const w = canvas.clientWidth;
-    const hgt = canvas.clientHeight;
-    if (!points || w === 0) return;
-    const ratio = Math.min(2, devicePixelRatio || 1);
-    canvas.width = w * ratio;
-    canvas.height = hgt * ratio;
-    const c = canvas.getContext("2d")!;
-    c.scale(ratio, ratio);
-    const line = area(points.map((p) => p.links), points.map((p) => Date.parse(p.at)), w, hgt - 2);
-    c.beginPath();
-    c.moveTo(0, hgt);
-    for (let i = 0; i < line.length; i += 2) c.lineTo(line[i], line[i + 1] + 2);
-    c.lineTo(w, hgt);
-    c.fillStyle = this.colour();
-    c.globalAlpha = 0.22;
-    c.fill();
+  private draw(points: Point[]): void {
+    const line = area(points.map((p) => p.links), points.map((p) => Date.parse(p.at)), 1000, 100);
+    by("growth").querySelector("path")!.setAttribute("d", `M0 100L${line.map((v) => +v.toFixed(1)).join(" ")}L1000 100z`);
   }
 }

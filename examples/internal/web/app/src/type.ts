@@ -1,5 +1,7 @@
 // Labels as text with an outline of the ground's colour, so that they can be read on whatever is below.
 
+import { type Context, pen, surface } from "./surface";
+
 export const FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif';
 
 export interface Style {
@@ -10,14 +12,14 @@ export interface Style {
 }
 
 const widths = new Map<string, number>();
-let ruler: CanvasRenderingContext2D | undefined;
+let ruler: Context | undefined;
 
 /** width of a text in CSS pixels, from one measurement for all sizes. */
 export function width(text: string, size: number, weight: number): number {
   const key = weight + text;
   let w = widths.get(key);
   if (w === undefined) {
-    ruler ??= document.createElement("canvas").getContext("2d")!;
+    ruler ??= pen(surface(1, 1));
     ruler.font = `${weight} 20px ${FONT}`;
     w = ruler.measureText(text).width / 20;
     if (widths.size > 20000) widths.clear();
@@ -27,7 +29,7 @@ export function width(text: string, size: number, weight: number): number {
 }
 
 /** write draws a text round a point. */
-export function write(c: CanvasRenderingContext2D, text: string, s: Style, x: number, y: number): void {
+export function write(c: Context, text: string, s: Style, x: number, y: number): void {
   c.font = `${s.weight} ${s.size}px ${FONT}`;
   c.textAlign = "center";
   c.textBaseline = "middle";
