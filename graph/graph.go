@@ -263,24 +263,36 @@ func (g *Graph) makeRecord(id uint32, r Report, at uint32) *record {
 		users := *r.Users
 		rec.users = &users
 	}
-	for _, p := range r.Peers {
-		if p.Name.IsZero() || len(rec.claims) == g.most {
-			rec.unnamed = min(rec.unnamed+1, mostUnnamed)
-			continue
+	var found [ahead]uint32
+	for peers := range slices.Chunk(r.Peers, ahead) {
+		g.table.seek(peers, &found)
+		for k := range peers {
+			g.claim(rec, id, &peers[k], found[k], at)
 		}
-		peer, ok := g.intern(p.Name)
-		if !ok || peer == id {
-			continue
-		}
-		rec.claims = append(rec.claims, makeClaim(peer, p.Directions, at))
-		until := seconds(p.Until)
-		if until <= at {
-			until = 0
-		}
-		g.witness(peer, at, until)
 	}
 	rec.claims = mergeClaims(rec.claims)
 	return rec
+}
+
+// claim adds what a record of a domain says on a peer, whose number plus one is known or zero.
+func (g *Graph) claim(rec *record, id uint32, p *Peer, known, at uint32) {
+	if p.Name.IsZero() || len(rec.claims) == g.most {
+		rec.unnamed = min(rec.unnamed+1, mostUnnamed)
+		return
+	}
+	peer, ok := known-1, known > 0
+	if !ok {
+		peer, ok = g.intern(p.Name)
+	}
+	if !ok || peer == id {
+		return
+	}
+	rec.claims = append(rec.claims, makeClaim(peer, p.Directions, at))
+	until := seconds(p.Until)
+	if until <= at {
+		until = 0
+	}
+	g.witness(peer, at, until)
 }
 
 // mergeClaims sorts claims and merges those on the same peer.

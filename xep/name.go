@@ -70,6 +70,9 @@ func shorten(s string) string {
 //
 // It is idempotent: parsing the result of [Name.String] or [Name.Unicode] gives the same Name.
 func ParseName(s string) (Name, error) {
+	if canonical(s) {
+		return Name{ascii: s}, nil
+	}
 	if s == "" {
 		return Name{}, nameError(s, "is empty")
 	}
@@ -92,6 +95,31 @@ func ParseName(s string) (Name, error) {
 	}
 	// ToLower returns its argument where there is nothing to do, and allocates nothing.
 	return Name{ascii: strings.ToLower(ascii)}, nil
+}
+
+// canonical reports whether a name obviously is in canonical form, as nearly all are. It looks at each byte once.
+func canonical(s string) bool {
+	if len(s) > maxName {
+		return false
+	}
+	start, letters := 0, false
+	for i := range len(s) {
+		switch c := s[i]; {
+		case 'a' <= c && c <= 'z':
+			letters = true
+		case '0' <= c && c <= '9', c == '_':
+		case c == '-':
+			// Two in a row may be an A-label.
+			if i > 0 && s[i-1] == '-' {
+				return false
+			}
+		case c == '.' && i > start && i-start <= maxLabel:
+			start, letters = i+1, false
+		default:
+			return false
+		}
+	}
+	return letters && len(s)-start <= maxLabel
 }
 
 // MustName is [ParseName] for constants and tests: it panics where that fails.

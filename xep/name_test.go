@@ -165,6 +165,21 @@ func TestParseNameAllocatesNothing(t *testing.T) {
 	}))
 }
 
+// What is in canonical form at first sight must be so at second sight, too.
+func TestCanonicalAtFirstSight(t *testing.T) {
+	for _, tt := range []struct {
+		in   string
+		want bool
+	}{
+		{"a.test", true}, {"a-b_c.d1.test", true}, {"1.2.3.test4", true}, {strings.Repeat("a", 63) + ".test", true},
+		{"", false}, {"A.test", false}, {"a.test.", false}, {".test", false}, {"a..test", false}, {"xn--bcher-kva.example", false}, {"a--b.test", false},
+		{"1.2.3.4", false}, {"a.4", false}, {"[::1]", false}, {"a:1", false}, {"bücher.example", false},
+		{strings.Repeat("a", 64) + ".test", false}, {"a." + strings.Repeat("a", 64), false}, {strings.Repeat("a.", 126) + "aa", false},
+	} {
+		require.Equal(t, tt.want, canonical(tt.in), tt.in)
+	}
+}
+
 func FuzzParseName(f *testing.F) {
 	for _, tt := range goodNames {
 		f.Add(tt.in)
@@ -174,6 +189,11 @@ func FuzzParseName(f *testing.F) {
 	f.Add("℀.。[::1]")
 	f.Fuzz(func(t *testing.T, s string) {
 		n, err := ParseName(s)
+		if canonical(s) {
+			require.False(t, needsIDNA(s))
+			require.Empty(t, checkASCII(s))
+			require.Equal(t, s, n.String())
+		}
 		if err != nil {
 			require.True(t, n.IsZero())
 			return

@@ -9,7 +9,6 @@ import (
 	"slices"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/xmppgraph/xmppgraph/crawl"
 	"github.com/xmppgraph/xmppgraph/examples/internal/store/internal/adapter"
@@ -26,50 +25,53 @@ var errStop = errors.New("postgres: enough")
 const columns = `d.name, d.due, d.added, d.answered, d.mentioned, d.failures, d.given_up, d.advertised, d.until, d.service, d.node,
 	d.by_default, d.subscribed, d.reported, d.hash`
 
-// scan reads the columns, and what follows them into more.
+// scan reads the columns as a record, and what follows them into more.
 func scan(rows pgx.Rows, more ...any) (crawl.Record, error) {
-	var (
-		r    adapter.Row
-		node []byte
-	)
-	err := rows.Scan(append([]any{
-		&r.Name, &r.Due, &r.Added, &r.Answered, &r.Mentioned, &r.Failures, &r.GivenUp, &r.Advertised, &r.Until, &r.Service, &node,
-		&r.ByDefault, &r.Subscribed, &r.Reported, &r.Hash,
-	}, more...)...)
+	r, err := scanRow(rows, more...)
 	if err != nil {
 		return crawl.Record{}, err
 	}
-	r.Node = string(node)
 	return r.Record()
+}
+
+func scanRow(rows pgx.Rows, more ...any) (r adapter.Row, err error) {
+	var node []byte
+	err = rows.Scan(append([]any{
+		&r.Name, &r.Due, &r.Added, &r.Answered, &r.Mentioned, &r.Failures, &r.GivenUp, &r.Advertised, &r.Until, &r.Service, &node,
+		&r.ByDefault, &r.Subscribed, &r.Reported, &r.Hash,
+	}, more...)...)
+	r.Node = string(node)
+	return r, err
 }
 
 // Load implements [crawl.Store].
 func (s *Store) Load(ctx context.Context) iter.Seq2[crawl.Record, error] {
-	return func(yield func(crawl.Record, error) bool) {
-		err := s.read(ctx, func(ctx context.Context, tx pgx.Tx) error {
-			var body pgtype.DriverBytes
-			var words adapter.Words
-			return each(ctx, tx, `SELECT `+columns+`, r.body FROM domains AS d LEFT JOIN reports AS r ON r.domain = d.id`, func(rows pgx.Rows) error {
-				if err := ctx.Err(); err != nil {
-					return err
-				}
-				rec, err := scan(rows, &body)
-				if err == nil && body != nil {
-					rec.Report, err = adapter.ParseReport(rec.Domain, body, &words)
-				}
-				if err != nil {
-					return err
-				}
-				if !yield(rec, nil) {
-					return errStop
-				}
-				return nil
+	return adapter.Records(ctx, func(ctx context.Context, put func(adapter.Stored) bool) error {
+		return s.stored(ctx, put, `SELECT `+columns+`, r.body FROM domains AS d LEFT JOIN reports AS r ON r.domain = d.id`,
+			func(rows pgx.Rows) (out adapter.Stored, err error) {
+				out.Row, err = scanRow(rows, &out.Body)
+				return out, err
 			})
-		})
-		if err != nil && !errors.Is(err, errStop) {
-			yield(crawl.Record{}, err)
-		}
+	})
+}
+
+// stored reads rows in a transaction of their own.
+func (s *Store) stored(ctx context.Context, put func(adapter.Stored) bool, query string, scan func(pgx.Rows) (adapter.Stored, error), args ...any) error {
+	err := s.read(ctx, func(ctx context.Context, tx pgx.Tx) error { return storedIn(ctx, tx, put, query, scan, args...) })
+	if errors.Is(err, errStop) {
+		return nil
 	}
+	return err
+}
+
+func storedIn(ctx context.Context, tx pgx.Tx, put func(adapter.Stored) bool, query string, scan func(pgx.Rows) (adapter.Stored, error), args ...any) error {
+	return each(ctx, tx, query, func(rows pgx.Rows) error {
+		out, err := scan(rows)
+		if err == nil && !put(out) {
+			err = errStop
+		}
+		return err
+	}, args...)
 }
 
 // Save implements [crawl.Store].

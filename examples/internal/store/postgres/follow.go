@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/xmppgraph/xmppgraph/examples/internal/store"
 	"github.com/xmppgraph/xmppgraph/examples/internal/store/internal/adapter"
@@ -51,34 +50,41 @@ func (s *Store) Changes(ctx context.Context, since store.Mark, f func(store.Chan
 
 // changes calls f for the domains that a condition selects. Its first argument is the present.
 func (s *Store) changes(ctx context.Context, tx pgx.Tx, f func(store.Change) error, condition string, args ...any) error {
-	var body pgtype.DriverBytes
-	var words adapter.Words
-	return each(ctx, tx, `SELECT d.id, d.name, d.reported, r.body, CASE WHEN d.until <= present($1)
+	query := `SELECT d.id, d.name, d.reported, r.body, CASE WHEN d.until <= present($1)
 			OR EXISTS (SELECT 1 FROM exclusions AS e WHERE e.name = d.name) THEN 0 ELSE d.until END
-		FROM domains AS d LEFT JOIN reports AS r ON r.domain = d.id AND d.reported <> 0 WHERE `+condition, func(rows pgx.Rows) error {
-		var c store.Change
-		var text string
-		var reported, until int64
-		err := rows.Scan(&c.ID, &text, &reported, &body, &until)
+		FROM domains AS d LEFT JOIN reports AS r ON r.domain = d.id AND d.reported <> 0 WHERE ` + condition
+	read := func(ctx context.Context, put func(adapter.Stored) bool) error {
+		return storedIn(ctx, tx, put, query, func(rows pgx.Rows) (out adapter.Stored, err error) {
+			err = rows.Scan(&out.ID, &out.Name, &out.Reported, &out.Body, &out.Until)
+			return out, err
+		}, args...)
+	}
+	for c, err := range adapter.Ahead(ctx, read, change) {
 		if err != nil {
 			return err
 		}
-		if c.Domain, err = adapter.Name(text); err != nil {
+		if err := f(c); err != nil {
 			return err
 		}
-		c.Until = adapter.Time(until)
-		if body != nil && until != 0 {
-			if c.Report, err = adapter.ParseReport(c.Domain, body, &words); err != nil {
-				return err
-			}
-			c.Report.At, c.Report.Until = adapter.Time(reported), c.Until
-			for i := range c.Report.Peers {
-				// Their own rows say it, and may have done so later.
-				c.Report.Peers[i].Until = time.Time{}
-			}
-		}
-		return f(c)
-	}, args...)
+	}
+	return nil
+}
+
+// change is what a stored row tells those who follow.
+func change(row *adapter.Stored, words *adapter.Words) (c store.Change, err error) {
+	c.ID, c.Until = row.ID, adapter.Time(row.Until)
+	if c.Domain, err = adapter.Name(row.Name); err != nil || row.Body == nil || c.Until.IsZero() {
+		return c, err
+	}
+	if c.Report, err = adapter.ParseReport(c.Domain, row.Body, words); err != nil {
+		return c, err
+	}
+	c.Report.At, c.Report.Until = adapter.Time(row.Reported), c.Until
+	for i := range c.Report.Peers {
+		// Their own rows say it, and may have done so later.
+		c.Report.Peers[i].Until = time.Time{}
+	}
+	return c, nil
 }
 
 // Listen implements [store.Followed], by LISTEN and NOTIFY.

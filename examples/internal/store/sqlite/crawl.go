@@ -18,14 +18,13 @@ const columns = `name, due, added, answered, mentioned, failures, given_up, adve
 
 const hashColumn = 14
 
-func scan(st *sqlite.Stmt) (crawl.Record, error) {
-	r := adapter.Row{
+func scan(st *sqlite.Stmt) adapter.Row {
+	return adapter.Row{
 		Name: st.ColumnText(0), Due: st.ColumnInt64(1), Added: st.ColumnInt64(2), Answered: st.ColumnInt64(3), Mentioned: st.ColumnInt64(4),
 		Failures: st.ColumnInt64(5), GivenUp: st.ColumnBool(6), Advertised: st.ColumnBool(7), Until: st.ColumnInt64(8),
 		Service: st.ColumnText(9), Node: st.ColumnText(10), ByDefault: st.ColumnBool(11), Subscribed: st.ColumnBool(12),
 		Reported: st.ColumnInt64(13), Hash: blob(st, hashColumn),
 	}
-	return r.Record()
 }
 
 // blob returns a column's bytes, nil for NULL.
@@ -51,31 +50,23 @@ func (b *buffer) read(st *sqlite.Stmt, col int) []byte {
 
 // Load implements [crawl.Store].
 func (s *Store) Load(ctx context.Context) iter.Seq2[crawl.Record, error] {
-	return func(yield func(crawl.Record, error) bool) {
-		var buf buffer
-		var words adapter.Words
+	return adapter.Records(ctx, func(ctx context.Context, put func(adapter.Stored) bool) error {
 		err := s.with(ctx, s.private, func(c *sqlite.Conn) error {
 			return each(c, `SELECT `+columns+`, r.body FROM domains AS d LEFT JOIN reports AS r ON r.domain = d.id`, func(st *sqlite.Stmt) error {
 				if err := ctx.Err(); err != nil {
 					return err
 				}
-				rec, err := scan(st)
-				if err == nil && !st.ColumnIsNull(hashColumn+1) {
-					rec.Report, err = adapter.ParseReport(rec.Domain, buf.read(st, hashColumn+1), &words)
-				}
-				if err != nil {
-					return err
-				}
-				if !yield(rec, nil) {
+				if !put(adapter.Stored{Row: scan(st), Body: blob(st, hashColumn+1)}) {
 					return errStop
 				}
 				return nil
 			})
 		})
-		if err != nil && err != errStop {
-			yield(crawl.Record{}, err)
+		if err == errStop {
+			return nil
 		}
-	}
+		return err
+	})
 }
 
 // Save implements [crawl.Store].

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"math"
+	"strings"
 	"time"
 
 	"mellium.im/xmpp/jid"
@@ -70,7 +71,7 @@ func (r *Row) Record() (crawl.Record, error) {
 	}
 	rec.Node.Node = r.Node
 	if r.Service != "" {
-		if rec.Node.Service, err = jid.Parse(r.Service); err != nil {
+		if rec.Node.Service, err = service(r.Service); err != nil {
 			return crawl.Record{}, fmt.Errorf("store: service %q of %q: %v", r.Service, r.Name, err)
 		}
 	}
@@ -78,6 +79,14 @@ func (r *Row) Record() (crawl.Record, error) {
 		return crawl.Record{}, fmt.Errorf("store: hash of %q has %d bytes", r.Name, len(r.Hash))
 	}
 	return rec, nil
+}
+
+// service parses an address. Nearly all are those of a host with a plain name, for which to parse it takes most of the time of a start.
+func service(s string) (jid.JID, error) {
+	if n, err := xep.ParseName(s); err == nil && n.String() == s && s[0] != '[' && !strings.Contains(s, "--") && n.Addressable() {
+		return jid.NewUnsafe("", s, "").JID, nil
+	}
+	return jid.Parse(s)
 }
 
 // Name parses a name as this package writes them, which is in canonical form.

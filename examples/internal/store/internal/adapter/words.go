@@ -1,37 +1,22 @@
 package adapter
 
-import "github.com/xmppgraph/xmppgraph/xep"
+import "strings"
 
-// mostWords bounds how many words are remembered of each kind.
-const mostWords = 1 << 20
+// mostWords bounds how many words are remembered.
+const mostWords = 1 << 16
 
-// Words remembers what was parsed before. A name is in as many reports as it has neighbours: to parse and store it once
-// makes a start several times as fast and small. Its zero value is ready. It is not for several goroutines at once.
+// Words remembers what was read before: thousands of domains run the same few versions.
+// Its zero value is ready. It is not for several goroutines at once.
 type Words struct {
-	names map[string]xep.Name
 	texts map[string]string
 }
 
-func (w *Words) name(b []byte) (xep.Name, error) {
-	if n, ok := w.names[string(b)]; ok {
-		return n, nil
+// text returns a copy of s, the same one for the same text.
+func (w *Words) text(s string) string {
+	if known, ok := w.texts[s]; ok || s == "" {
+		return known
 	}
-	s := string(b)
-	n, err := Name(s)
-	if err == nil && len(w.names) < mostWords {
-		if w.names == nil {
-			w.names = make(map[string]xep.Name)
-		}
-		w.names[s] = n
-	}
-	return n, err
-}
-
-func (w *Words) text(b []byte) string {
-	if s, ok := w.texts[string(b)]; ok || len(b) == 0 {
-		return s
-	}
-	s := string(b)
+	s = strings.Clone(s)
 	if len(w.texts) < mostWords {
 		if w.texts == nil {
 			w.texts = make(map[string]string)
