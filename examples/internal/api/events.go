@@ -1,7 +1,10 @@
 package api
 
 import (
+	"bytes"
+	"net"
 	"net/http"
+	"slices"
 	"time"
 )
 
@@ -17,8 +20,12 @@ func (s *Server) serveEvents(w http.ResponseWriter, r *http.Request) {
 		fail(w, r, err)
 		return
 	}
+	if conn := hijack(w, r); conn != nil {
+		s.events.take(c, conn, slices.Concat(append([]message{streamHead(w.Header(), s.o.Now())}, first...)...))
+		return
+	}
 	defer s.events.leave(c)
-	st := newStream(w)
+	in, st := s.events.keep(c), newStream(w)
 	for _, m := range first {
 		if st.send(m) != nil {
 			return
@@ -26,7 +33,7 @@ func (s *Server) serveEvents(w http.ResponseWriter, r *http.Request) {
 	}
 	for {
 		select {
-		case m, ok := <-c.in:
+		case m, ok := <-in:
 			if !ok || st.send(m) != nil {
 				return
 			}
@@ -34,6 +41,32 @@ func (s *Server) serveEvents(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
+}
+
+// hijack takes the connection of a request away from net/http, nil where it must stay there:
+// one of HTTP/2 is not the request's alone, and one of TLS can't go on after a write that took too long.
+func hijack(w http.ResponseWriter, r *http.Request) net.Conn {
+	if r.TLS != nil || r.ProtoMajor != 1 {
+		return nil
+	}
+	conn, _, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		return nil
+	}
+	return conn
+}
+
+// streamHead is the head of a response that ends with its connection (RFC 9112 §6.3).
+func streamHead(h http.Header, now time.Time) message {
+	streamHeader(h)
+	h.Set("Date", now.UTC().Format(http.TimeFormat))
+	h.Set("Connection", "close")
+	var b bytes.Buffer
+	b.WriteString("HTTP/1.1 200 OK\r\n")
+	// Writing to memory does not fail.
+	_ = h.Write(&b)
+	b.WriteString("\r\n")
+	return b.Bytes()
 }
 
 func streamHeader(h http.Header) {

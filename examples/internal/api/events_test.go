@@ -223,12 +223,13 @@ func TestSlowClientIsCutOff(t *testing.T) {
 	w := newWorld(t, Options{})
 	slow, _, err := w.events.join(netip.MustParseAddr("192.0.2.1"), "")
 	require.NoError(t, err)
+	in := w.events.keep(slow)
 	ed := w.press.Current()
 	for range queue + 1 {
 		w.events.broadcast(ed, message("x"))
 	}
 	got := 0
-	for range slow.in {
+	for range in {
 		got++
 	}
 	require.Equal(t, queue, got)
@@ -245,7 +246,7 @@ func TestHeartbeatAndRest(t *testing.T) {
 		require.NoError(t, err)
 		require.Len(t, first, 1)
 		began := time.Now()
-		beat := <-c.in
+		beat := <-s.events.keep(c)
 		require.Equal(t, heartbeat, time.Since(began))
 		require.True(t, strings.HasPrefix(string(beat), "id: "+s.press.Epoch()))
 		s.events.leave(c)

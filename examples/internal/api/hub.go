@@ -1,6 +1,7 @@
 package api
 
 import (
+	"net"
 	"net/http"
 	"net/netip"
 	"strconv"
@@ -36,10 +37,15 @@ func frame(id, event string, data []byte) message {
 	return append(b, '\n', '\n')
 }
 
-// client is somebody who listens. Its channel is closed when it is cut off.
+// client is somebody who listens. What it is to be told waits until its connection, or the channel of its handler, is there.
 type client struct {
-	addr netip.Addr
-	in   chan message
+	addr    netip.Addr
+	waiting []message
+	// in is for a client whose handler sends, nil for others. It is closed when the client is cut off.
+	in chan message
+	// conn is for a client whose handler has ended, nil for others. While busy, somebody writes to it.
+	conn net.Conn
+	busy bool
 }
 
 // hub tells all clients what changes. It works only while there are any.
@@ -52,6 +58,8 @@ type hub struct {
 	last    *edition.Edition // what the clients know
 	working bool             // whether run runs
 	cut     uint64
+	ready   []*client // those that writers are to write to
+	writers int
 }
 
 func newHub(s *Server) *hub {
@@ -77,7 +85,7 @@ func (h *hub) join(addr netip.Addr, lastID string) (*client, []message, error) {
 	case l.StreamsEach >= 0 && h.each[addr] >= l.StreamsEach:
 		return nil, nil, tooManyEach
 	}
-	c := &client{addr: addr, in: make(chan message, queue)}
+	c := &client{addr: addr}
 	if !h.working {
 		h.working, h.last = true, ed
 		h.s.running.Go(h.run)
@@ -99,7 +107,13 @@ func (h *hub) drop(c *client) {
 		return
 	}
 	delete(h.clients, c)
-	close(c.in)
+	c.waiting = nil
+	if c.in != nil {
+		close(c.in)
+	}
+	if c.conn != nil {
+		_ = c.conn.Close()
+	}
 	if h.each[c.addr]--; h.each[c.addr] == 0 {
 		delete(h.each, c.addr)
 	}
@@ -201,13 +215,29 @@ func (h *hub) broadcast(ed *edition.Edition, m message) {
 	defer h.mu.Unlock()
 	h.last = ed
 	for c := range h.clients {
-		select {
-		case c.in <- m:
-		default:
+		if !h.deliver(c, m) {
 			h.cut++
 			h.drop(c)
 		}
 	}
+}
+
+// deliver lets a client have a message, and returns false if it lags behind by too many.
+func (h *hub) deliver(c *client, m message) bool {
+	if c.in != nil {
+		select {
+		case c.in <- m:
+			return true
+		default:
+			return false
+		}
+	}
+	if len(c.waiting) == queue {
+		return false
+	}
+	c.waiting = append(c.waiting, m)
+	h.wake(c)
+	return true
 }
 
 // end cuts off everybody.

@@ -14,8 +14,8 @@ import (
 // Defaults of the [Options].
 const (
 	// DefaultPulse is the shortest time between two editions.
-	// It leaves time for a change that comes right after another to reach all who listen within a second.
-	DefaultPulse = 750 * time.Millisecond
+	// It leaves time for a change that comes right after another to reach a thousand who listen well within a second.
+	DefaultPulse = 300 * time.Millisecond
 	// DefaultKeep is how many editions are remembered.
 	DefaultKeep = 256
 	// DefaultBudget is the time that one layout may take: a page that is late is worse than one that is a little less tidy.
