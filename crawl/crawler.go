@@ -77,8 +77,8 @@ type Crawler struct {
 	// Share divides the domains with other crawlers, nil means that this one has them all. It takes the place of Store.
 	// Its events then tell what this crawler finds; the network of all crawlers is to be had from the database.
 	Share Share
-	// Lease is how long the domains of a crawler that has died wait to be taken over. 0 means [DefaultLease].
-	// All crawlers of a share need the same. One that can't reach its database for five sixths of that visits nobody.
+	// Lease is the time within which the domains of a crawler that has died are taken over. 0 means [DefaultLease].
+	// All crawlers of a share need the same. One that can't reach its database for two thirds of that visits nobody.
 	Lease time.Duration
 
 	// Spacing is the least time between two questions to one host, or in one visit.

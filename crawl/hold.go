@@ -49,7 +49,8 @@ func (r *run) renew(ctx context.Context) (more bool) {
 	}
 	asked := r.clock.Now()
 	hctx, cancel := r.within(ctx, patience)
-	got, err := r.hold.share.Hold(hctx, r.hold.lease)
+	// Whoever takes over looks only once in a renewal: so long before its time the lease ends in the database.
+	got, err := r.hold.share.Hold(hctx, r.hold.lease-r.hold.lease/renewals)
 	cancel()
 	if err != nil {
 		r.change(func() { r.saveErr = err })
@@ -101,7 +102,7 @@ func (r *run) adopt(ctx context.Context, got Holding, asked time.Time) (unused [
 	r.mu.Lock()
 	r.saveErr = nil
 	// A question that is on its way when the visits end needs a moment to arrive.
-	r.hold.until = asked.Add(r.hold.lease - r.hold.lease/renewals)
+	r.hold.until = asked.Add(r.hold.lease - 2*r.hold.lease/renewals)
 	if r.hold.end == nil {
 		r.hold.tenure, r.hold.end = context.WithCancel(ctx)
 	}

@@ -117,7 +117,10 @@ func TestCrawlerThatDiesIsInheritedFrom(t *testing.T) {
 		f := launch(t, db, size, 2, noSubscriptions)
 		time.Sleep(2 * time.Hour)
 		// Who is cut off for good has died, as far as the others can tell; that it ends its visits is the next test's.
+		require.Contains(t, db.owners(), f.shares[0].id)
 		f.shares[0].sever(true)
+		time.Sleep(DefaultLease)
+		require.NotContains(t, db.owners(), f.shares[0].id)
 		time.Sleep(3 * time.Hour)
 		before := f.nets[1].count("disco#info")
 		time.Sleep(time.Hour)
