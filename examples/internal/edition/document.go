@@ -16,6 +16,7 @@ const compressFrom = 512
 type Document struct {
 	contentType []string
 	tag         string
+	packed      bool // whether its format is a compressed one already
 	variants    [codings]variant
 }
 
@@ -35,7 +36,7 @@ var vary = []string{"Accept-Encoding"}
 // NewDocument returns a document. The body must not change any more.
 func NewDocument(contentType string, body []byte) *Document {
 	sum := sha256.Sum256(body)
-	d := &Document{contentType: []string{contentType}, tag: hex.EncodeToString(sum[:12])}
+	d := &Document{contentType: []string{contentType}, tag: hex.EncodeToString(sum[:12]), packed: contentType == "image/png"}
 	d.variants[identity].set(body, d.tag)
 	d.variants[identity].once.Do(func() {})
 	return d
@@ -52,10 +53,13 @@ func (v *variant) set(body []byte, tag string) {
 	v.length = []string{strconv.Itoa(len(body))}
 }
 
+// compresses reports whether compression is worth a try.
+func (d *Document) compresses() bool { return !d.packed && len(d.Bytes()) >= compressFrom }
+
 // variant returns the document in a coding, or as it is where that would not be shorter.
 func (d *Document) variant(c coding) *variant {
 	plain := &d.variants[identity]
-	if c == identity || len(plain.body) < compressFrom {
+	if c == identity || !d.compresses() {
 		return plain
 	}
 	v := &d.variants[c]
@@ -76,7 +80,7 @@ func (d *Document) variant(c coding) *variant {
 func (d *Document) Serve(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	v := d.variant(accepted(first(r.Header["Accept-Encoding"])))
-	if len(d.variants[identity].body) >= compressFrom {
+	if d.compresses() {
 		addVary(h)
 	}
 	h["Etag"] = v.etag

@@ -30,7 +30,7 @@ func (d *Document) Response(acceptEncoding, ifNoneMatch []byte, more string, now
 
 func (d *Document) newWire(v *variant, more string, now time.Time) *wire {
 	shared := more + "Date: " + now.UTC().Format(http.TimeFormat) + "\r\nEtag: " + v.etag[0] + "\r\n"
-	if len(d.Bytes()) >= compressFrom {
+	if d.compresses() {
 		shared += "Vary: " + vary[0] + "\r\n"
 	}
 	head := "HTTP/1.1 200 OK\r\n" + shared + "Content-Type: " + d.contentType[0] + "\r\nContent-Length: " + v.length[0] + "\r\n"

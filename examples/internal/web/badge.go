@@ -66,12 +66,13 @@ func (s *Server) serveBadge(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	ed := s.press.Current()
-	b, key := neutralBadge(), "badge"
-	if name, i, ok := shown(ed, text); ok {
-		b, key = badgeOf(ed.Snapshot().DomainAt(i)), "badge "+name.String()
+	b := neutralBadge()
+	_, i, known := shown(ed, text)
+	if known {
+		b = badgeOf(ed.Snapshot().DomainAt(i))
 	}
-	// There are no more of them than domains that are shown.
-	doc, err := ed.Document(key, true, func() (*edition.Document, error) {
+	// Making one costs less than keeping one for each domain.
+	doc, err := ed.Document("badge", !known, func() (*edition.Document, error) {
 		body, err := b.svg()
 		if err != nil {
 			return nil, err

@@ -1,11 +1,9 @@
 package web
 
 import (
-	"bytes"
 	"image"
 	"image/color"
 	"image/draw"
-	"image/png"
 	"math"
 	"sync"
 
@@ -50,16 +48,44 @@ func textWidth(s string, size float64) int {
 type canvas struct {
 	img  *image.RGBA
 	path *vector.Rasterizer
+	// area is where the path is: what is outside of it is not painted. Filling costs as much as the area is large.
+	area image.Rectangle
 }
 
+// spare are canvases of the size of cards, whose memory is used again.
+var spare sync.Pool
+
+// copy returns a canvas with the same picture, to be released.
+func (c *canvas) copy() *canvas {
+	on, ok := spare.Get().(*canvas)
+	if !ok {
+		b := c.img.Bounds()
+		on = &canvas{img: image.NewRGBA(b), path: new(vector.Rasterizer)}
+	}
+	on.within(on.img.Bounds())
+	copy(on.img.Pix, c.img.Pix)
+	return on
+}
+
+// release gives the memory of a copy back.
+func (c *canvas) release() { spare.Put(c) }
+
 func newCanvas(width, height int, ground color.Color) *canvas {
-	c := &canvas{img: image.NewRGBA(image.Rect(0, 0, width, height)), path: vector.NewRasterizer(width, height)}
+	c := &canvas{img: image.NewRGBA(image.Rect(0, 0, width, height)), path: new(vector.Rasterizer)}
+	c.within(c.img.Bounds())
 	draw.Draw(c.img, c.img.Bounds(), image.NewUniform(ground), image.Point{}, draw.Src)
 	return c
 }
 
+// within begins a path in a part of the picture.
+func (c *canvas) within(area image.Rectangle) {
+	c.area = area.Intersect(c.img.Bounds())
+	c.path.Reset(c.area.Dx(), c.area.Dy())
+}
+
 // disc adds a filled circle.
 func (c *canvas) disc(x, y, r float64) {
+	x, y = x-float64(c.area.Min.X), y-float64(c.area.Min.Y)
 	// Four cubic curves come within 0.03 % of a circle.
 	const k = 0.5522847498
 	p := func(dx, dy float64) (float32, float32) { return float32(x + dx*r), float32(y + dy*r) }
@@ -85,6 +111,8 @@ func (c *canvas) line(x0, y0, x1, y1, width float64) {
 	if far < 1e-6 {
 		return
 	}
+	ox, oy := float64(c.area.Min.X), float64(c.area.Min.Y)
+	x0, y0, x1, y1 = x0-ox, y0-oy, x1-ox, y1-oy
 	nx, ny := -dy/far*width/2, dx/far*width/2
 	c.path.MoveTo(float32(x0-nx), float32(y0-ny))
 	c.path.LineTo(float32(x1-nx), float32(y1-ny))
@@ -95,9 +123,8 @@ func (c *canvas) line(x0, y0, x1, y1, width float64) {
 
 // fill paints the path and begins a new one.
 func (c *canvas) fill(col color.Color) {
-	c.path.Draw(c.img, c.img.Bounds(), image.NewUniform(col), image.Point{})
-	b := c.img.Bounds()
-	c.path.Reset(b.Dx(), b.Dy())
+	c.path.Draw(c.img, c.area, image.NewUniform(col), image.Point{})
+	c.path.Reset(c.area.Dx(), c.area.Dy())
 }
 
 // text writes a line with its base line at y. Where max is positive, what is wider is cut.
@@ -124,10 +151,4 @@ func canWrite(s string) bool {
 		}
 	}
 	return true
-}
-
-func (c *canvas) png() ([]byte, error) {
-	var b bytes.Buffer
-	err := png.Encode(&b, c.img)
-	return b.Bytes(), err
 }

@@ -1,13 +1,12 @@
 package web
 
 import (
+	"fmt"
 	"image/color"
-	"math"
 	"net/http"
 
 	"github.com/xmppgraph/xmppgraph/examples/internal/edition"
 	"github.com/xmppgraph/xmppgraph/graph"
-	"github.com/xmppgraph/xmppgraph/graph/layout"
 	"github.com/xmppgraph/xmppgraph/xep"
 )
 
@@ -51,22 +50,21 @@ func (s *Server) serveDomainCard(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server) sendCard(w http.ResponseWriter, r *http.Request, ed *edition.Edition, name xep.Name, i int) {
-	doc, err := ed.Document("card", i < 0, func() (*edition.Document, error) {
-		places, err := ed.Layout(r.Context())
+	c := newCard(ed.Snapshot(), s.site, i)
+	b := s.backdrops.of(ed, name, s.o.Now())
+	doc, err := s.shelf.document(r.Context(), "card "+b.id+" "+c.key(), func() (*edition.Document, error) {
+		img, err := b.draw(r.Context())
 		if err != nil {
 			return nil, err
 		}
-		// A card takes some 5 MB and some 100 ms to make, so that one at a time has to do.
-		s.carding.Lock()
-		defer s.carding.Unlock()
-		body, err := newCard(ed.Snapshot(), places, s.site, i).png()
+		body, err := c.draw(b, img)
 		if err != nil {
 			return nil, err
 		}
 		return edition.NewDocument("image/png", body), nil
 	})
 	if err != nil {
-		http.Error(w, "the picture could not be drawn", http.StatusInternalServerError)
+		failed(w, err)
 		return
 	}
 	h := w.Header()
@@ -75,107 +73,59 @@ func (s *Server) sendCard(w http.ResponseWriter, r *http.Request, ed *edition.Ed
 	doc.Serve(w, r)
 }
 
-// newCard draws the network with the numbers beside it; with a domain at i, what is about that domain.
-func newCard(snap *graph.Snapshot, places *layout.Layout, site Site, i int) *canvas {
-	c := newCanvas(cardWidth, cardHeight, cardGround)
-	c.network(snap, places, i)
-	c.words(snap, site, i)
+// card is what a picture says.
+type card struct {
+	name        xep.Name // zero for that of the whole network
+	site, title string
+	lines       []cardLineText
+	day         string
+}
+
+// newCard says what there is to say of the network, or of the domain at i.
+func newCard(snap *graph.Snapshot, site Site, i int) card {
+	c := card{site: site.Title, title: site.Title, lines: cardLines(snap, i), day: day(snap.At())}
+	if i >= 0 {
+		c.name = snap.NameAt(i)
+		if c.title = c.name.Unicode(); !canWrite(c.title) {
+			c.title = c.name.String()
+		}
+	}
 	return c
 }
 
-func (c *canvas) network(snap *graph.Snapshot, places *layout.Layout, focus int) {
-	if snap.Len() == 0 {
-		return
-	}
-	x0, y0, x1, y1 := places.Bounds()
-	const left = cardPad + cardText
-	w, h := cardWidth-left-24, cardHeight-48.0
-	scale := math.Min(w/math.Max(x1-x0, 200), h/math.Max(y1-y0, 200))
-	at := func(x, y float64) (float64, float64) {
-		return left + w/2 + (x-(x0+x1)/2)*scale, 24 + h/2 + (y-(y0+y1)/2)*scale
-	}
-	c.leaves(snap, places, at, math.Max(0.9, 1.3*scale))
-	c.links(snap, places, at, focus)
-	for j := range snap.Len() {
-		if j != focus {
-			x, y, _ := places.Place(j)
-			px, py := at(x, y)
-			c.disc(px, py, 3+math.Min(4, math.Sqrt(float64(len(snap.Neighbors(j))))*0.4))
-		}
-	}
-	c.fill(cardNode)
-	if focus >= 0 {
-		x, y, _ := places.Place(focus)
-		px, py := at(x, y)
-		c.disc(px, py, 11)
-		c.fill(cardLit)
-	}
-}
+// key is the same for cards that say the same.
+func (c *card) key() string { return fmt.Sprintf("%s %q %s", c.name, c.lines, c.day) }
 
-// leaves draws the unnamed links.
-func (c *canvas) leaves(snap *graph.Snapshot, places *layout.Layout, at func(x, y float64) (float64, float64), r float64) {
-	keep := math.Min(1, maxCardDots/math.Max(float64(snap.Counts().Unnamed), 1))
-	for i := range snap.Len() {
-		for k := range int(math.Ceil(float64(snap.UnnamedAt(i)) * keep)) {
-			x, y := at(places.Leaf(i, k))
-			c.disc(x, y, r)
-		}
+// draw draws the card on a copy of a backdrop.
+func (c *card) draw(b *backdrop, img *canvas) ([]byte, error) {
+	on := img.copy()
+	defer on.release()
+	if i, ok := b.ed.Snapshot().Index(c.name); ok {
+		on.light(b, i)
 	}
-	c.fill(cardDot)
-}
-
-func (c *canvas) links(snap *graph.Snapshot, places *layout.Layout, at func(x, y float64) (float64, float64), focus int) {
-	per := snap.Counts().Links/cardBatches + 1
-	fade := cardLine
-	fade.A = uint8(255 * math.Max(0.05, math.Min(0.5, 8/math.Sqrt(float64(snap.Counts().Links)+16))))
-	n := 0
-	draw := func(i, j int, width float64) {
-		x, y, _ := places.Place(i)
-		x0, y0 := at(x, y)
-		x, y, _ = places.Place(j)
-		x1, y1 := at(x, y)
-		c.line(x0, y0, x1, y1, width)
-	}
-	for i, j := range snap.Pairs() {
-		draw(i, j, 1.2)
-		if n++; n%per == 0 {
-			c.fill(fade)
-		}
-	}
-	c.fill(fade)
-	if focus < 0 {
-		return
-	}
-	for _, j := range snap.Neighbors(focus) {
-		draw(focus, int(j), 1.6)
-	}
-	c.fill(color.NRGBA{cardLit.R, cardLit.G, cardLit.B, 0xa0})
+	on.words(c)
+	return on.png()
 }
 
 // words writes what the card is about.
-func (c *canvas) words(snap *graph.Snapshot, site Site, i int) {
+func (c *canvas) words(card *card) {
 	f := fonts()
 	x, y := cardPad, 150.0
-	title := site.Title
-	if i >= 0 {
-		title = snap.NameAt(i).Unicode()
-		if !canWrite(title) {
-			title = snap.NameAt(i).String()
-		}
-		c.text(f.regular, 28, x, 92, int(cardText), cardSoft, site.Title)
+	if !card.name.IsZero() {
+		c.text(f.regular, 28, x, 92, int(cardText), cardSoft, card.site)
 	}
 	size := 58.0
-	for size > 30 && !c.fits(title, size) {
+	for size > 30 && !c.fits(card.title, size) {
 		size -= 4
 	}
-	c.text(f.bold, size, x, y, int(cardText), cardInk, title)
+	c.text(f.bold, size, x, y, int(cardText), cardInk, card.title)
 	y += 92
-	for _, l := range cardLines(snap, i) {
+	for _, l := range card.lines {
 		c.text(f.bold, 44, x, y, 0, cardNode, l.number)
 		c.text(f.regular, 26, x, y+36, int(cardText), cardSoft, l.words)
 		y += 112
 	}
-	c.text(f.regular, 22, x, cardHeight-44, int(cardText), cardSoft, "as of "+day(snap.At())+", by XEP-0485")
+	c.text(f.regular, 22, x, cardHeight-44, int(cardText), cardSoft, "as of "+card.day+", by XEP-0485")
 }
 
 func (c *canvas) fits(s string, size float64) bool {

@@ -5,6 +5,7 @@ import (
 	"html/template"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 
 	"github.com/xmppgraph/xmppgraph/examples/internal/edition"
@@ -62,11 +63,18 @@ func (s *Server) servePicture(w http.ResponseWriter, r *http.Request) {
 		s.serveNotFound(w, r)
 		return
 	}
-	doc, err := ed.Document("picture "+v.query(), v.focus.IsZero(), func() (*edition.Document, error) {
-		return s.draw(r, ed, v)
-	})
+	// There is no end of pictures of one domain each.
+	find := func(draw func() (*edition.Document, error)) (*edition.Document, error) {
+		return s.shelf.document(r.Context(), "picture "+strconv.FormatUint(ed.Version(), 10)+" "+v.query(), draw)
+	}
+	if v.focus.IsZero() {
+		find = func(draw func() (*edition.Document, error)) (*edition.Document, error) {
+			return ed.Document("picture "+v.query(), true, draw)
+		}
+	}
+	doc, err := find(func() (*edition.Document, error) { return s.draw(r, ed, v) })
 	if err != nil {
-		http.Error(w, "the picture could not be drawn", http.StatusInternalServerError)
+		failed(w, err)
 		return
 	}
 	h := w.Header()

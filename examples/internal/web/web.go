@@ -41,7 +41,8 @@ type Server struct {
 	hashed map[string]string // the path of an asset, with a hash of its content, by its name
 	mux    *http.ServeMux
 
-	carding sync.Mutex // held while a card is drawn
+	shelf     *shelf
+	backdrops backdrops
 	// past are the numbers of the past that were read last.
 	past struct {
 		sync.Mutex
@@ -52,7 +53,7 @@ type Server struct {
 
 // New returns a server for the editions of a press. It panics where its own embedded files are broken, which a test would see.
 func New(press *edition.Press, o Options) *Server {
-	s := &Server{press: press, o: o, site: o.Site.complete(), mux: http.NewServeMux()}
+	s := &Server{press: press, o: o, site: o.Site.complete(), mux: http.NewServeMux(), shelf: newShelf()}
 	if s.o.Now == nil {
 		s.o.Now = time.Now
 	}
