@@ -68,7 +68,12 @@ func aggregate(ctx context.Context, c *config, log *slog.Logger, stdout io.Write
 	}}), shared)
 	defer interfaces.Close()
 	pages := web.New(press, web.Options{Site: site(c), History: history, Programs: interfaces})
-	srv := newServer(front.handler(c.served(interfaces.with(pages))), log)
+	numbers, err := newNumbers(c, interfaces, log)
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	defer numbers.end()
+	srv := newServer(front.handler(numbers.public(c.served(interfaces.with(pages)))), log)
 	srv.RegisterOnShutdown(interfaces.Close)
 	if front.tls == nil {
 		listener = quick.Listen(listener, interfaces.Quick)
@@ -82,8 +87,10 @@ func aggregate(ctx context.Context, c *config, log *slog.Logger, stdout io.Write
 			cancel(fmt.Errorf("serve: %w", err))
 		}
 	})
+	parts.Go(func() { numbers.serve(log) })
 	parts.Go(func() {
 		<-ctx.Done()
+		numbers.end()
 		shutdown(srv)
 	})
 	reload := op.reloads()

@@ -117,6 +117,9 @@ func (k *checker) http(c *config) {
 	if c.redirect != "" {
 		k.ok("redirect", "http on "+c.redirect+" leads to it")
 	}
+	if c.metricsListen != "" {
+		k.ok("metrics", "http on "+c.metricsListen+", and not on the page's address")
+	}
 	switch {
 	case c.tlsCert != "":
 		k.certificate(c)

@@ -99,6 +99,8 @@ or the domain itself, may exclude it by a message to the crawler's address:
 
 The page:
     -listen ADDR         where to serve it (localhost:8080)
+    -metrics-listen ADDR serve /metrics there, over HTTP, and not at -listen,
+                         where it is open to everybody
     -url URL             its public address, for links and for those who are
                          asked: https://graph.example.org
     -title TEXT          its title

@@ -14,15 +14,19 @@ import (
 const databaseRemedy = `Does PostgreSQL run, does it listen where the URL says, and may the user connect? Try the same URL with psql:
     psql "postgres://USER@HOST/NAME" -c "SELECT 1"`
 
+const fileRemedy = `Does another program keep the file, such as a second copy of this one? See which:  fuser -v FILE FILE-wal
+May the user that the program runs as write the file, those beside it that begin with its name, and the folder?`
+
 // remedies say what to do about errors, the first that fits.
 var remedies = []struct {
 	err  error
 	text string
 }{
 	{syscall.EADDRINUSE, `Something listens there already, perhaps another copy of this program. See what:  ss -ltnp
-Choose another address with -listen or -redirect.`},
+Choose another address with -listen, -redirect or -metrics-listen.`},
 	{syscall.EADDRNOTAVAIL, `This machine has no such address. See which it has:  ip address`},
 	{store.ErrFull, `Make space on the disk of the database. Nothing that was saved is lost.`},
+	{store.ErrFile, fileRemedy},
 	{store.ErrUnavailable, databaseRemedy},
 	{os.ErrPermission, `The user that the program runs as may not do that. Ports below 1024 need the capability CAP_NET_BIND_SERVICE:
     with systemd  AmbientCapabilities=CAP_NET_BIND_SERVICE , otherwise  setcap cap_net_bind_service=ep aggregator

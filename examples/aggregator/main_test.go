@@ -42,14 +42,19 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Setup: func(e *testscript.Env) error {
-			l, err := net.Listen("tcp", "localhost:0")
-			if err != nil {
-				return err
+			for _, name := range []string{"PORT", "PORT2"} {
+				l, err := net.Listen("tcp", "localhost:0")
+				if err != nil {
+					return err
+				}
+				defer l.Close()
+				_, port, err := net.SplitHostPort(l.Addr().String())
+				if err != nil {
+					return err
+				}
+				e.Setenv(name, port)
 			}
-			_, port, err := net.SplitHostPort(l.Addr().String())
-			e.Setenv("PORT", port)
-			_ = l.Close()
-			return err
+			return nil
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){"get": cmdGet, "gone": cmdGone},
 	})

@@ -29,7 +29,7 @@ type operations struct {
 	tlsCert, tlsKey          string
 	acmeDomains              cli.List
 	acmeCache, acmeDirectory string
-	redirect                 string
+	redirect, metricsListen  string
 	trustedProxies           cli.List
 }
 
@@ -44,6 +44,7 @@ func (o *operations) register(fs *flag.FlagSet) {
 		{&o.url, "url", ""}, {&o.operator, "operator", ""}, {&o.source, "source", projectSource}, {&o.legalFile, "legal", ""},
 		{&o.tlsCert, "tls-cert", ""}, {&o.tlsKey, "tls-key", ""},
 		{&o.acmeCache, "acme-cache", ""}, {&o.acmeDirectory, "acme-directory", ""}, {&o.redirect, "redirect", ""},
+		{&o.metricsListen, "metrics-listen", ""},
 	} {
 		fs.StringVar(f.p, f.name, f.value, "")
 	}
@@ -59,8 +60,11 @@ func (o *operations) check(listen, database string) error {
 	if err := checkListen("listen", listen); err != nil {
 		return err
 	}
-	if o.redirect != "" {
-		if err := checkListen("redirect", o.redirect); err != nil {
+	for flag, addr := range map[string]string{"redirect": o.redirect, "metrics-listen": o.metricsListen} {
+		if addr == "" {
+			continue
+		}
+		if err := checkListen(flag, addr); err != nil {
 			return err
 		}
 	}

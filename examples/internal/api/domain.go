@@ -213,7 +213,7 @@ func (s *Server) serveDomains(w http.ResponseWriter, r *http.Request) {
 	}
 	ed := s.press.Current()
 	plain := r.URL.RawQuery == ""
-	s.sendJSON(w, r, ed, "domains", plain, func() (any, error) { return lq.list(ed), nil })
+	s.sendJSON(w, r, ed, "domains?"+r.URL.RawQuery, plain, func() (any, error) { return lq.list(ed), nil })
 }
 
 func parseListQuery(r *http.Request) (lq listQuery, err error) {

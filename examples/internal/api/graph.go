@@ -49,7 +49,7 @@ func (s *Server) selectEdition(r *http.Request) (*edition.Edition, selection, er
 
 // sendExport sends a view of an edition in a format.
 func (s *Server) sendExport(w http.ResponseWriter, r *http.Request, ed *edition.Edition, f *export.Format, sel selection) {
-	doc, err := ed.Document("export-"+f.Name+sel.key, keeps(ed, sel), func() (*edition.Document, error) {
+	doc, err := kept(ed, "export-"+f.Name+sel.key, keeps(ed, sel), func() (*edition.Document, error) {
 		return write(r.Context(), ed, f, sel.views)
 	})
 	if err != nil {

@@ -11,7 +11,7 @@ const jsonType = "application/json"
 
 // sendJSON sends a value that belongs to an edition.
 func (s *Server) sendJSON(w http.ResponseWriter, r *http.Request, ed *edition.Edition, key string, keep bool, value func() (any, error)) {
-	doc, err := ed.Document(key, keep, func() (*edition.Document, error) {
+	doc, err := kept(ed, key, keep, func() (*edition.Document, error) {
 		v, err := value()
 		if err != nil {
 			return nil, err
@@ -23,6 +23,14 @@ func (s *Server) sendJSON(w http.ResponseWriter, r *http.Request, ed *edition.Ed
 		return
 	}
 	doc.Serve(w, r)
+}
+
+// kept returns a document, which the edition keeps for as long as it lasts, or for as long as it is asked for.
+func kept(ed *edition.Edition, key string, keep bool, make func() (*edition.Document, error)) (*edition.Document, error) {
+	if keep {
+		return ed.Document(key, true, make)
+	}
+	return ed.Recent(key, make)
 }
 
 func encode(v any) (*edition.Document, error) {
@@ -40,5 +48,5 @@ func send(w http.ResponseWriter, r *http.Request, v any) {
 		fail(w, r, err)
 		return
 	}
-	doc.Serve(w, r)
+	doc.Brief().Serve(w, r)
 }

@@ -37,7 +37,7 @@ func (s *Server) sendOld(w http.ResponseWriter, r *http.Request, f *export.Forma
 		return
 	}
 	ed := s.press.Current()
-	doc, err := ed.Document("old-"+f.Name+sel.key, keeps(ed, sel), func() (*edition.Document, error) {
+	doc, err := kept(ed, "old-"+f.Name+sel.key, keeps(ed, sel), func() (*edition.Document, error) {
 		return writeOld(ed, f, sel.views)
 	})
 	if err != nil {

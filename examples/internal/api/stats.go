@@ -56,11 +56,15 @@ type crawling struct {
 	Pushed     uint64            `json:"pushed"`
 	Crowded    uint64            `json:"crowded"`
 	Failures   map[string]uint64 `json:"failures"`
+	// How the database fares is the operator's business.
+	Unsaved int  `json:"-"`
+	Failing bool `json:"-"`
 }
 
 func newCrawling(s crawl.Stats) *crawling {
 	c := &crawling{
 		Known: s.Known, Due: s.Due, InFlight: s.InFlight, Subscribed: s.Subscribed, Pushed: s.Pushed, Crowded: s.Crowded,
+		Unsaved: s.Unsaved, Failing: s.SaveErr != nil,
 		Visits: make(map[string]uint64), Failures: make(map[string]uint64),
 	}
 	for k, n := range s.Visits {

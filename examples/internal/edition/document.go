@@ -17,6 +17,7 @@ type Document struct {
 	contentType []string
 	tag         string
 	packed      bool // whether its format is a compressed one already
+	brief       bool // whether few will want it
 	variants    [codings]variant
 }
 
@@ -42,6 +43,12 @@ func NewDocument(contentType string, body []byte) *Document {
 	return d
 }
 
+// Brief marks a document that few will want, for which the best compression would not pay. It returns d, which nobody else has yet.
+func (d *Document) Brief() *Document {
+	d.brief = true
+	return d
+}
+
 // Bytes returns the document as it was made. Don't change it.
 func (d *Document) Bytes() []byte { return d.variants[identity].body }
 
@@ -64,7 +71,7 @@ func (d *Document) variant(c coding) *variant {
 	}
 	v := &d.variants[c]
 	v.once.Do(func() {
-		if b := compress(c, plain.body); len(b) < len(plain.body) {
+		if b := compress(c, plain.body, d.brief); len(b) < len(plain.body) {
 			v.set(b, d.tag+"-"+c.String())
 			v.encoding = []string{c.String()}
 		}

@@ -23,6 +23,8 @@ type Edition struct {
 	docs   map[string]*lazy // nil once there is a newer edition
 	values map[string]*value
 
+	recent recent
+
 	places   sync.Once
 	placed   atomic.Pointer[layout.Layout]
 	placeErr error
@@ -143,6 +145,7 @@ func (e *Edition) forget() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.docs, e.values = nil, nil
+	e.recent.clear()
 }
 
 // size is what the edition takes in memory, in domains and links.

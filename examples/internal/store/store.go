@@ -20,6 +20,8 @@ var (
 	ErrFull = errors.New("store: no space left")
 	// ErrUnavailable says that the database can't be reached at present, or is kept busy by somebody else.
 	ErrUnavailable = errors.New("store: database unavailable")
+	// ErrFile is the ErrUnavailable of a database that is a file: who may use it is a matter of this machine.
+	ErrFile = fmt.Errorf("%w: its file can't be used", ErrUnavailable)
 )
 
 // VersionError says that a database was written by a newer version of the program, which this one would damage.

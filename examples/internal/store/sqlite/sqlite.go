@@ -270,7 +270,7 @@ func typed(err error) error {
 	case sqlite.ResultFull:
 		return fmt.Errorf("%w: %w", store.ErrFull, err)
 	case sqlite.ResultBusy, sqlite.ResultInterrupt, sqlite.ResultIOErr, sqlite.ResultCantOpen, sqlite.ResultReadOnly:
-		return fmt.Errorf("%w: %w", store.ErrUnavailable, err)
+		return fmt.Errorf("%w: %w", store.ErrFile, err)
 	}
 	return err
 }
