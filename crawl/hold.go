@@ -175,15 +175,15 @@ func (r *run) load(ctx context.Context, parts []int) error {
 		}
 		all = append(all, rec)
 	}
+	// All at once: whoever is mentioned in a part that is held and is not known there counts as new, and is visited at once.
 	r.change(func() {
+		for _, rec := range all {
+			r.receive(rec)
+		}
 		for _, p := range parts {
 			r.hold.parts[p] = false
 		}
 	})
-	for _, rec := range all {
-		r.admit(rec)
-	}
-	r.change(func() {})
 	return nil
 }
 

@@ -182,6 +182,11 @@ func (r *run) tellAndWait(ctx context.Context, events []Event) bool {
 func (r *run) admit(rec Record) []Event {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	return r.receive(rec)
+}
+
+// receive is admit for a caller who holds the lock.
+func (r *run) receive(rec Record) []Event {
 	if r.excluded(rec.Domain) || !rec.Domain.Addressable() {
 		r.gone = append(r.gone, rec.Domain)
 		return nil

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/xmppgraph/xmppgraph/xep"
 )
 
 // fleet is some crawlers that share their domains.
@@ -178,6 +180,33 @@ func TestPartsThatNobodyHeardOf(t *testing.T) {
 		}
 		require.GreaterOrEqual(t, f.apart(size), 10*time.Minute, "what could not be saved before the cut is asked again")
 	})
+}
+
+// A part counts as held only once all its domains are known: one that another report mentions meanwhile is not new, and not due.
+func TestPartsAreHeldOnceTheyAreKnown(t *testing.T) {
+	const size = 200
+	db := NewFakeSharing(time.Now)
+	s := db.Join()
+	var b Batch
+	for i := range size {
+		b.Records = append(b.Records, Record{Domain: xep.MustName(fmt.Sprintf("d%d.test", i)), Due: time.Now().Add(time.Hour), Answered: time.Now()})
+	}
+	require.NoError(t, db.records.Save(t.Context(), b))
+	c, _ := newCrawler(newFakeNet())
+	c.Share = s
+	r, err := c.newRun()
+	require.NoError(t, err)
+	loaded := 0
+	r.exclude = func(n xep.Name) bool {
+		require.NotContains(t, r.hold.parts, s.Part(n))
+		loaded++
+		return false
+	}
+	r.renew(t.Context())
+	require.Equal(t, size, loaded)
+	require.Len(t, r.hold.parts, fakeParts)
+	require.Len(t, r.frontier.entries, size)
+	require.Zero(t, r.frontier.due(time.Now()))
 }
 
 // Leases are renewed while domains are loaded, which takes longer than a lease lasts.
