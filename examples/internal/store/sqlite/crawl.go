@@ -101,7 +101,7 @@ func put(c *sqlite.Conn, rec *crawl.Record, scratch []byte) ([]byte, error) {
 	row := adapter.RowOf(rec)
 	var id int64
 	stored, same := false, false
-	err := each(c, `SELECT d.id, r.domain IS NOT NULL, r.hash FROM domains AS d LEFT JOIN reports AS r ON r.domain = d.id WHERE d.name = ?1`,
+	err := each(c, findRow,
 		func(st *sqlite.Stmt) error {
 			id, stored = st.ColumnInt64(0), st.ColumnBool(1)
 			same = row.Hash != nil && bytes.Equal(blob(st, 2), row.Hash)
@@ -124,8 +124,7 @@ func put(c *sqlite.Conn, rec *crawl.Record, scratch []byte) ([]byte, error) {
 
 func putReport(c *sqlite.Conn, id int64, hash []byte, r *graph.Report, scratch []byte) ([]byte, error) {
 	scratch = adapter.AppendReport(scratch, r)
-	return scratch, run(c, `INSERT INTO reports (domain, hash, body) VALUES (?1, ?2, ?3)
-		ON CONFLICT (domain) DO UPDATE SET hash = excluded.hash, body = excluded.body`, id, hash, scratch)
+	return scratch, run(c, upsertReport, id, hash, scratch)
 }
 
 // putRow updates the row with an id, or makes one if that is zero, and returns the id.
@@ -136,13 +135,8 @@ func putRow(c *sqlite.Conn, id int64, r *adapter.Row) (int64, error) {
 		r.ByDefault, r.Subscribed, r.Reported, r.Hash,
 	}
 	if id == 0 {
-		err := run(c, `INSERT INTO domains (name, due, added, answered, mentioned, failures, given_up, advertised, until, service, node,
-				by_default, subscribed, reported, hash, consented)
-			VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?9)`, args...)
+		err := run(c, insertRow, args...)
 		return c.LastInsertRowID(), err
 	}
-	return id, run(c, `UPDATE domains SET due = ?2, added = ?3, answered = ?4, mentioned = ?5, failures = ?6, given_up = ?7, advertised = ?8,
-			until = ?9, service = ?10, node = ?11, by_default = ?12, subscribed = ?13, reported = ?14, hash = ?15,
-			consented = iif(?9 = 0 AND ?8, consented, ?9)
-		WHERE id = ?16 AND name = ?1`, append(args, id)...)
+	return id, run(c, updateRow, append(args, id)...)
 }

@@ -121,20 +121,7 @@ func (s *Store) closePools() error {
 	return errors.Join(all...)
 }
 
-// prepareWriter makes the settings of the connection that writes. Except for the log they belong to the connection, not to the file.
-func prepareWriter(c *sqlite.Conn) error {
-	return pragmas(c,
-		"journal_mode = WAL",
-		// With less, a power failure may take back what was acknowledged.
-		"synchronous = FULL",
-		"foreign_keys = ON",
-		// What was deleted, such as a name, must not be found in the file.
-		"secure_delete = ON",
-		"cache_size = -32768",
-		"temp_store = MEMORY",
-		"journal_size_limit = 67108864",
-	)
-}
+func prepareWriter(c *sqlite.Conn) error { return pragmas(c, WriterPragmas()...) }
 
 func prepareReader(c *sqlite.Conn) error {
 	return pragmas(c, "query_only = ON", "cache_size = -8192", "temp_store = MEMORY")
