@@ -2,7 +2,6 @@ package api
 
 import (
 	"net/http"
-	"strconv"
 	"time"
 
 	"github.com/xmppgraph/xmppgraph/graph/export"
@@ -45,16 +44,16 @@ func (s *Server) serveExport(w http.ResponseWriter, r *http.Request) {
 	}
 	h := w.Header()
 	h["Cache-Control"] = noCache
-	h.Set("Content-Disposition", `attachment; filename="`+fileName(ed.Version(), sel.at, f)+`"`)
+	h.Set("Content-Disposition", `attachment; filename="`+fileName(ed.Snapshot().At(), sel.at, f)+`"`)
 	s.sendExport(w, r, ed, f, sel)
 }
 
-func fileName(version uint64, at time.Time, f *export.Format) string {
-	which := strconv.FormatUint(version, 10)
-	if !at.IsZero() {
-		which = at.Format("20060102T150405Z")
+// fileName tells of which time a file is: that which was asked for, or that of the newest change.
+func fileName(newest, at time.Time, f *export.Format) string {
+	if at.IsZero() {
+		at = newest
 	}
-	return "xmppgraph-" + which + "-" + f.Name + "." + f.Extension
+	return "xmppgraph-" + at.UTC().Format("20060102T150405Z") + "-" + f.Name + "." + f.Extension
 }
 
 // client is what limits count by.

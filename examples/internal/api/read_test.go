@@ -307,7 +307,7 @@ func TestExports(t *testing.T) {
 			require.NoError(t, xml.Unmarshal([]byte(body), new(struct{})), f.Name)
 		}
 		name := r.Header.Get("Content-Disposition")
-		require.Regexp(t, `^attachment; filename="xmppgraph-\d+-[a-z0-9-]+\.[a-z.]+"$`, name)
+		require.Regexp(t, `^attachment; filename="xmppgraph-\d{8}T\d{6}Z-[a-z0-9-]+\.[a-z.]+"$`, name)
 		files[name] = true
 	}
 	require.Len(t, files, len(formats))

@@ -162,24 +162,6 @@ func TestOffline(t *testing.T) {
 	tb.until(`document.getElementById("live").innerText == "Live"`)
 }
 
-// Everything that can be downloaded is there, and the picture can be saved.
-func TestDownloads(t *testing.T) {
-	s := newSite(t, small())
-	tb := newTab(t, desktop)
-	tb.ready(s.url + "/?focus=a.test")
-	tb.click("#share-open")
-	got := get(tb, chromedp.Evaluate[[]string](`Promise.all([...document.querySelectorAll("#share a[download]")].map(a => fetch(a.href).then(async r =>
-		[a.innerText, r.status, (r.headers.get("Content-Disposition") || "").split(";")[0], (await r.text()).length > 100].join(" "))))`, chromedp.EvalAwaitPromise))
-	require.Equal(t, []string{"SVG 200 attachment true", "JSON 200 attachment true", "CSV, domains 200 attachment true", "CSV, links 200 attachment true",
-		"GEXF 200 attachment true", "GraphML 200 attachment true"}, got)
-	require.Contains(t, eval[string](tb, `[...document.querySelectorAll("#share textarea, #share input")].map(e => e.value).join("\n")`), "/embed?focus=a.test")
-	// The browser of a test saves nothing, and the page can't tell.
-	tb.run(chromedp.Evaluate[chromedp.Void](`HTMLAnchorElement.prototype.click = function() { window.saved = [this.download, this.href.slice(0, 5)]; }; 0`))
-	tb.run(chromedp.Evaluate[chromedp.Void](`[...document.querySelectorAll("#share button")].find(b => b.innerText == "PNG").dispatchEvent(new MouseEvent("click"))`))
-	tb.until(`window.saved && document.getElementById("told").innerText.includes("saved")`)
-	require.Equal(t, []string{"a.test.png", "blob:"}, eval[[]string](tb, `window.saved`))
-}
-
 // On a phone the panel is a sheet, the picture takes fingers, and nothing is wider than the screen.
 func TestMapOnPhone(t *testing.T) {
 	s := newSite(t, small())
