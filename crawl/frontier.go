@@ -256,13 +256,16 @@ func (f *frontier) remove(e *entry) {
 	delete(f.entries, e.name)
 }
 
+// jitterShare is the part of a pause by which it may be shorter.
+const jitterShare = 5
+
 // jitter returns between 80 and 100 % of d.
 // Domains that were found together thereby drift apart until their visits are spread over the whole interval, and none waits longer than it.
 func (f *frontier) jitter(d time.Duration) time.Duration {
 	if d <= 0 {
 		return 0
 	}
-	return d - time.Duration(f.rng.Int64N(int64(d)/5+1))
+	return d - time.Duration(f.rng.Int64N(int64(d)/jitterShare+1))
 }
 
 // within returns a moment between now and d later.

@@ -2,8 +2,11 @@ package crawl
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"time"
+
+	"github.com/xmppgraph/xmppgraph/xep"
 )
 
 // keepHolding renews the leases until ctx ends, takes what it gets and gives away what others lack.
@@ -223,6 +226,7 @@ func (r *run) abandon(these func(part int) bool) {
 		if _, flies := r.hold.flying[e]; flies || e.place == placeFlight {
 			e.lost = true
 		}
+		r.remember(e)
 		r.feeds.leave(e)
 		r.frontier.remove(e)
 	}
@@ -231,6 +235,34 @@ func (r *run) abandon(these func(part int) bool) {
 			delete(r.hold.parts, p)
 		}
 	}
+}
+
+// remember notes that a domain was asked, where the store does not know: should it come back, it is not asked again at once.
+// What it said is lost. The caller holds the lock.
+func (r *run) remember(e *entry) {
+	if !e.dirty && !e.lost || e.visitedAt.IsZero() {
+		return
+	}
+	if len(r.hold.rested) >= maxUnsaved {
+		now := r.clock.Now()
+		maps.DeleteFunc(r.hold.rested, func(_ xep.Name, at time.Time) bool { return !at.After(now) })
+	}
+	if len(r.hold.rested) < 2*maxUnsaved {
+		r.hold.rested[e.name] = e.visitedAt.Add(r.interval - r.interval/jitterShare)
+	}
+}
+
+// restUntil returns when a stored domain is to be visited, given when its record says so. The caller holds the lock.
+func (r *run) restUntil(e *entry, due time.Time) time.Time {
+	at, asked := r.hold.rested[e.name]
+	delete(r.hold.rested, e.name)
+	if !e.until.IsZero() && at.After(e.until) {
+		at = e.until
+	}
+	if asked && at.After(due) {
+		return at
+	}
+	return due
 }
 
 // depart releases the parts that others lack, once their last visit has ended and was saved, and those that were never used at once.

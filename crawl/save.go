@@ -192,17 +192,17 @@ func (r *run) receive(rec Record) []Event {
 		return nil
 	}
 	e, known := r.frontier.entries[rec.Domain]
+	now := r.clock.Now()
 	if !known {
 		if !r.settleIn(rec) {
 			r.gone = append(r.gone, rec.Domain)
 			return nil
 		}
-		e = &entry{name: rec.Domain, due: rec.Due}
+		e = &entry{name: rec.Domain, due: now.Add(r.furthest())}
 		if !r.frontier.insert(e) {
 			return nil
 		}
 	}
-	now := r.clock.Now()
 	e.added, e.answered, e.mentioned = rec.Added, rec.Answered, rec.Mentioned
 	e.failures, e.gone, e.until = max(rec.Failures, 0), rec.GivenUp, r.restoredUntil(rec, now)
 	e.seed = e.seed || r.hold.seeds[e.name]
@@ -228,8 +228,8 @@ func (r *run) receive(rec Record) []Event {
 // settle decides when an entry that was stored is visited.
 // Its due time stands, unless that is further ahead than any pause can be, which a clock that was wrong may have left behind.
 func (r *run) settle(e *entry, rec Record, now time.Time) {
-	at := rec.Due
-	if most := now.Add(max(r.interval, maxBackoff, r.giveUp)); at.After(most) {
+	at := r.restUntil(e, rec.Due)
+	if most := now.Add(r.furthest()); at.After(most) {
 		at = most
 	}
 	if rec.Node.Node != "" && !e.until.IsZero() {
@@ -243,6 +243,9 @@ func (r *run) settle(e *entry, rec Record, now time.Time) {
 	}
 	r.frontier.hasten(e, at)
 }
+
+// furthest is the longest pause that there can be.
+func (r *run) furthest() time.Duration { return max(r.interval, maxBackoff, r.giveUp) }
 
 // restoredUntil is the end of a stored verdict, zero where it has ended or is none that could be made now:
 // a clock that was set back or a life that was shortened prolongs nothing.

@@ -89,6 +89,8 @@ type holding struct {
 	sites map[string]*mentions
 	sweep int
 	seeds map[xep.Name]bool
+	// rested is when domains may be asked again that were asked when the leases ended, of which the store knows nothing.
+	rested map[xep.Name]time.Time
 }
 
 // mentions are how many domains of one site were mentioned since then.
@@ -101,6 +103,7 @@ func (h *holding) init(c *Crawler) {
 	h.share, h.lease = c.Share, or(c.Lease, DefaultLease)
 	h.parts, h.flying = make(map[int]bool), make(map[*entry]struct{})
 	h.mentioned, h.told, h.seeds = make(map[xep.Name]struct{}), make(map[xep.Name]time.Time), make(map[xep.Name]bool)
+	h.rested = make(map[xep.Name]time.Time)
 	h.sites, h.sweep = make(map[string]*mentions), maxUnsaved
 }
 

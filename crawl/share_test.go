@@ -178,7 +178,7 @@ func TestPartsThatNobodyHeardOf(t *testing.T) {
 			at := f.visits(fmt.Sprintf("d%d.test", i))
 			require.True(t, at[len(at)-1].After(back), "d%d.test is visited on", i)
 		}
-		require.GreaterOrEqual(t, f.apart(size), 10*time.Minute, "what could not be saved before the cut is asked again")
+		require.GreaterOrEqual(t, f.apart(size), 10*time.Minute, "what could not be saved before the cut is asked again by others")
 	})
 }
 
@@ -207,6 +207,24 @@ func TestPartsAreHeldOnceTheyAreKnown(t *testing.T) {
 	require.Len(t, r.hold.parts, fakeParts)
 	require.Len(t, r.frontier.entries, size)
 	require.Zero(t, r.frontier.due(time.Now()))
+}
+
+// A crawler whose leases end for lack of a database, and that gets them back because nobody else was there, does not ask again at once.
+func TestLeasesEndAndLiveAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const size = 60
+		db := NewFakeSharing(time.Now)
+		f := launch(t, db, size, 1, func(c *Crawler) { noSubscriptions(c); c.Interval = 10 * time.Minute })
+		time.Sleep(time.Hour)
+		for range 20 {
+			f.shares[0].sever(true)
+			time.Sleep(2 * time.Minute)
+			f.shares[0].sever(false)
+			time.Sleep(7 * time.Minute)
+		}
+		f.stop()
+		require.GreaterOrEqual(t, f.apart(size), 8*time.Minute)
+	})
 }
 
 // Leases are renewed while domains are loaded, which takes longer than a lease lasts.

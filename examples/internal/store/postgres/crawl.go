@@ -89,6 +89,7 @@ func (s *Store) Save(ctx context.Context, b crawl.Batch) error {
 }
 
 // lock locks the rows of all domains that a transaction is going to change, in the order of names, and returns the hashes of their stored reports.
+// Names and ids never change, so that it need not wait for an observation that refers to them.
 func lock(ctx context.Context, tx pgx.Tx, b crawl.Batch) (map[string][]byte, error) {
 	all := make([]string, 0, len(b.Records)+len(b.Gone))
 	for i := range b.Records {
@@ -97,7 +98,7 @@ func lock(ctx context.Context, tx pgx.Tx, b crawl.Batch) (map[string][]byte, err
 	all = append(all, texts(b.Gone)...)
 	hashes := make(map[string][]byte, len(all))
 	err := each(ctx, tx, `SELECT d.name, r.hash FROM domains AS d LEFT JOIN reports AS r ON r.domain = d.id
-		WHERE d.name = ANY ($1) ORDER BY d.name FOR UPDATE OF d`, func(rows pgx.Rows) error {
+		WHERE d.name = ANY ($1) ORDER BY d.name FOR NO KEY UPDATE OF d`, func(rows pgx.Rows) error {
 		var name string
 		var hash []byte
 		err := rows.Scan(&name, &hash)
