@@ -216,7 +216,7 @@ func (m *team) submission(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), m.interval+m.slack)
 	defer cancel()
 	m.srv.AddDomain(testserver.Domain{Name: "late.test", Advertise: true, Report: testserver.Report{Peers: []testserver.Peer{{Name: m.seeds[0], Directions: testserver.Bidi}}}})
-	require.Contains(t, submit(t, m.webs[0].url, "late.test"), `"named":true`)
+	require.Contains(t, submitTo(t, m.webs[0].url, "late.test"), `"named":true`)
 	m.shown(ctx, t, "late.test", http.StatusOK)
 }
 
@@ -249,8 +249,8 @@ func (m *team) outage(t *testing.T) {
 	m.shown(ctx, t, "late.test", http.StatusNotFound)
 }
 
-// submit submits a domain to the interface for programs and returns its answer.
-func submit(t *testing.T, base, domain string) string {
+// submitTo submits a domain to the interface for programs and returns its answer.
+func submitTo(t *testing.T, base, domain string) string {
 	t.Helper()
 	resp, err := http.Post(base+"api/v1/submit", "application/json", strings.NewReader(`{"domain":"`+domain+`"}`))
 	require.NoError(t, err)
