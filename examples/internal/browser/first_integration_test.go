@@ -65,7 +65,7 @@ func TestMapWithoutNetwork(t *testing.T) {
 func TestMapWithoutWorker(t *testing.T) {
 	for name, source := range map[string]string{
 		"unknown":     `delete globalThis.OffscreenCanvasRenderingContext2D`,
-		"unreachable": `globalThis.Worker = class { constructor() { setTimeout(() => this.onerror(new Event("error"))); } postMessage() {} terminate() {} }`,
+		"unreachable": `globalThis.Worker = class extends EventTarget { constructor() { super(); setTimeout(() => this.dispatchEvent(new Event("error"))); } postMessage() {} terminate() {} }`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newSite(t, small())

@@ -176,6 +176,29 @@ func TestMapOnPhone(t *testing.T) {
 	tb.run(chromedp.Tap(chromedp.CSS("#panel .close")))
 	tb.until(`document.getElementById("panel").hidden`)
 	tb.shot("map")
+
+	// The buttons leave the picture to the network until they are asked for, and again when it is touched.
+	overview := tb.still()
+	tb.run(chromedp.Tap(chromedp.CSS("#tools-open")))
+	tb.until(`document.getElementById("tools").offsetWidth > 200`)
+	small := eval[[]string](tb, `[...document.querySelectorAll("#tools button, #tools-open")].filter(b => b.offsetWidth < 44 || b.offsetHeight < 44).map(b => b.id)`)
+	require.Empty(t, small, "buttons that a finger misses")
+	tb.shot("map-tools")
+	tb.run(chromedp.Tap(chromedp.CSS("#zoom-in")))
+	tb.changed(overview)
+	require.False(t, eval[bool](tb, `document.getElementById("tools").hidden`), "one may zoom on")
+	tb.run(chromedp.Tap(chromedp.CSS("#picture")))
+	tb.until(`document.getElementById("tools").hidden`)
+	require.Equal(t, "false", eval[string](tb, `document.getElementById("tools-open").getAttribute("aria-expanded")`))
+}
+
+// tool presses a button of the view, which a small screen keeps behind another.
+func (tb *tab) tool(selector string) {
+	tb.t.Helper()
+	if tb.screen.phone && eval[bool](tb, `document.getElementById("tools").hidden`) {
+		tb.click("#tools-open")
+	}
+	tb.click(selector)
 }
 
 // The map without a violation, on every screen and in every state.
@@ -188,10 +211,11 @@ func TestMapAccessible(t *testing.T) {
 			tb.ready(s.url + "/")
 			tb.accessible(source)
 			tb.shot("map")
-			tb.click("#share-open")
+			tb.tool("#share-open")
 			tb.accessible(source)
+			tb.shot("map-share")
 			tb.keys(kb.Escape)
-			tb.click("#options-open")
+			tb.tool("#options-open")
 			tb.accessible(source)
 			tb.ready(s.url + "/?focus=a.test")
 			tb.panel("a.test")

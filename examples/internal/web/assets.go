@@ -19,6 +19,7 @@ var types = map[string]string{
 }
 
 // serveAssets serves each embedded file under its plain name, and for good under a path that changes with its content.
+// The style sheet of the map holds the common one as well.
 func (s *Server) serveAssets() {
 	s.hashed = make(map[string]string)
 	err := fs.WalkDir(files, "assets", func(p string, d fs.DirEntry, err error) error {
@@ -29,7 +30,16 @@ func (s *Server) serveAssets() {
 		if err != nil {
 			return err
 		}
-		s.serveAsset(p[len("assets/"):], body)
+		name := p[len("assets/"):]
+		if name == "map.css" {
+			// The map waits for nothing longer than for its second style sheet.
+			common, err := fs.ReadFile(files, "assets/style.css")
+			if err != nil {
+				return err
+			}
+			body = append(common, body...)
+		}
+		s.serveAsset(name, body)
 		return nil
 	})
 	if err != nil {

@@ -81,6 +81,8 @@ export class App {
     by("zoom-in").addEventListener("click", () => stage.pilot.zoomBy(1.7));
     by("zoom-out").addEventListener("click", () => stage.pilot.zoomBy(1 / 1.7));
     by("zoom-fit").addEventListener("click", () => this.fit());
+    // Where there is room, all of them are there anyway.
+    this.popover("tools-open", "tools", () => {});
     this.popover("options-open", "options", () => this.readOptions());
     this.popover("share-open", "share", () => this.fillShare());
     by("options").addEventListener("change", () => this.takeOptions());

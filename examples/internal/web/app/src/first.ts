@@ -64,26 +64,27 @@ async function ask(): Promise<string> {
   }
 }
 
-/** open waits for the page to be laid out, which nothing here hurries, and measures it. */
-function open(canvas: HTMLCanvasElement): Promise<Opening> {
+/** styled resolves once all style sheets are there, before which nothing has its size. */
+function styled(): Promise<unknown> {
+  const links = document.querySelectorAll<HTMLLinkElement>("link[rel=stylesheet]");
+  return Promise.all(Array.from(links, (l) => l.sheet ?? new Promise((done) => ["load", "error"].forEach((e) => l.addEventListener(e, done)))));
+}
+
+/** open measures the page. That has it laid out, which its first frame then needn't do, but only after what else waits: the worker's start. */
+async function open(canvas: HTMLCanvasElement): Promise<Opening> {
+  await styled();
+  await new Promise((done) => setTimeout(done));
   const set = (query: string) => matchMedia(query).matches;
-  return new Promise((done) => {
-    const o = new ResizeObserver(() => {
-      o.disconnect();
-      done({
-        frame: frameOf(canvas), insets: measure(false), view: state.view, unnamed: state.unnamed, mutualOnly: state.mutualOnly,
-        dark: set("(prefers-color-scheme: dark)"), still: set("(prefers-reduced-motion: reduce)"),
-      });
-    });
-    o.observe(canvas);
-  });
+  return {
+    frame: frameOf(canvas), insets: measure(false), view: state.view, unnamed: state.unnamed, mutualOnly: state.mutualOnly,
+    dark: set("(prefers-color-scheme: dark)"), still: set("(prefers-reduced-motion: reduce)"),
+  };
 }
 
 /** away is a painter in a worker. */
 function away(worker: Worker, canvas: HTMLCanvasElement): Channel {
   const self: Channel = { send: (o, transfer = []) => worker.postMessage(o, transfer), hear: () => {} };
   worker.onmessage = (e) => self.hear(e.data);
-  worker.onerror = () => self.hear({ kind: "failed", words: "the painter did not come" });
   const off = canvas.transferControlToOffscreen();
   self.send({ kind: "canvas", canvas: off }, [off]);
   return self;
@@ -113,6 +114,9 @@ function draw(painter: Channel, canvas: HTMLCanvasElement, text: Promise<string>
 async function start(): Promise<void> {
   // Both take a while, and the page is not even read.
   const worker = roaming() ? new Worker(painterURL) : undefined;
+  // It may fail before anybody waits for it.
+  const lost = new Promise<never>((_, fail) => worker?.addEventListener("error", () => fail(new Error("the painter did not come"))));
+  lost.catch(() => {});
   const text = ask();
   await ready;
   // What the sentence above the picture says is true of the present only.
@@ -124,7 +128,7 @@ async function start(): Promise<void> {
   };
   const offPage = async (w: Worker) => {
     const painter = away(w, canvas);
-    return { painter, camera: await draw(painter, canvas, text) };
+    return { painter, camera: await Promise.race([draw(painter, canvas, text), lost]) };
   };
   const first = await (worker ? offPage(worker).catch(() => {
     worker.terminate();

@@ -2,7 +2,7 @@
 
 import { fontSize, markRadius, maxLabels } from "./lod";
 import { Placer } from "./labels";
-import { byWeight, weight } from "./net";
+import { byWeight, type Net, weight } from "./net";
 import { paint, type Scene, type View } from "./paint";
 import { type Context, pen, type Surface, surface } from "./surface";
 import { type Style, width as textWidth } from "./type";
@@ -82,10 +82,9 @@ export function placeLabels(s: Scene, v: View, width: number, height: number, ma
   let left = maxLabels(w, h);
   for (const [rank, i] of seen.entries()) {
     if (left <= 0) break;
-    // Among many equals only a few stand out.
-    const share = weight(net, i) / most / (1 + rank / 30);
+    const share = prominence(net, i, rank, most);
     const size = fontSize(share, v.k, s.fit, width);
-    const bold = share > 0.3;
+    const bold = share > BOLD;
     const style = { size, weight: bold ? 600 : 400, colour: theme.text, halo: theme.ground };
     const x = net.x[i] * v.k + v.dx - margin;
     const y = net.y[i] * v.k + v.dy - margin;
@@ -98,6 +97,24 @@ export function placeLabels(s: Scene, v: View, width: number, height: number, ma
     if (s.unnamed === "combine" && net.counts[i] > 0) combine(s, i, x, y, r, placer, out);
   }
   return out;
+}
+
+/** From this share on a label is bold. */
+const BOLD = 0.3;
+
+/** prominence is the share of the largest weight that a domain has; among many equals only a few stand out. */
+function prominence(net: Net, i: number, rank: number, most: number): number {
+  return weight(net, i) / most / (1 + rank / 30);
+}
+
+/** The most labels that are measured ahead. */
+const AHEAD = 120;
+
+/** measureLabels measures what the first picture is going to write. */
+export function measureLabels(net: Net): void {
+  const order = byWeight(net).subarray(0, AHEAD);
+  const most = weight(net, order[0] ?? 0) || 1;
+  order.forEach((i, rank) => textWidth(net.labels[i], 1, prominence(net, i, rank, most) > BOLD ? 600 : 400));
 }
 
 /** combine puts the number of unnamed peers below the mark, where it has room. */

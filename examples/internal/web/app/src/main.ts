@@ -21,6 +21,7 @@ async function start({ painter, state, text, camera }: Begun): Promise<void> {
   stage.begin(camera);
   app = new App(stage, state, () => still.matches);
   app.begin();
+  by("map").classList.add("ready");
   performance.mark("ready");
 }
 

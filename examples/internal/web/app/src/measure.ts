@@ -11,6 +11,6 @@ export function measure(panel: boolean): Insets {
     top: by("lead").offsetHeight + 22,
     left: wide ? 28 : 12,
     right: wide ? (panel ? by("panel").offsetWidth + 24 : 64) : 12,
-    bottom: !wide && panel ? Math.min(by("panel").offsetHeight, innerHeight * 0.5) : (time.hidden ? 0 : time.offsetHeight) + 34,
+    bottom: !wide && panel ? Math.min(by("panel").offsetHeight, innerHeight * 0.5) : (time.hidden ? 0 : time.offsetHeight) + (wide ? 34 : 58),
   };
 }

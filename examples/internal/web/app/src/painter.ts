@@ -2,7 +2,7 @@
 // It works off the page's thread where browsers can, so that nothing on the page waits for it.
 
 import { bounds, build, decode, type Compact, type Net } from "./net";
-import { type Label, Layer, placeLabels } from "./layer";
+import { type Label, Layer, measureLabels, placeLabels } from "./layer";
 import { EDGE_BUDGET, MOVING_BUDGET } from "./lod";
 import { drawLit } from "./lit";
 import { ease, morph, type Morph } from "./morph";
@@ -29,7 +29,7 @@ export class Painter {
   private canvas?: Surface;
   private c?: Context;
   private opening?: Opening;
-  private text?: string;
+  private known = false;
 
   private layer?: Layer;
   private old?: { layer: Layer; since: number };
@@ -51,10 +51,9 @@ export class Painter {
       case "canvas": return this.open(o.canvas);
       case "open":
         this.opening = o.opening;
+        this.frame = o.opening.frame;
         return this.begin();
-      case "text":
-        this.text = o.text;
-        return this.begin();
+      case "text": return this.read(o.text);
       case "frame": return this.resize(o.frame);
       case "look": return this.see(o.look);
       case "net": return this.show(o.net, o.smooth);
@@ -73,21 +72,26 @@ export class Painter {
     this.begin();
   }
 
-  /** begin draws for the first time, straight to the screen: what it takes to be able to move is made when somebody does. */
-  private begin(): void {
-    const { c, opening: o, text } = this;
-    if (!c || !o || text === undefined) return;
-    this.text = undefined;
+  /** read takes the network as it came, and measures its names while nobody waits for that. */
+  private read(text: string): void {
     try {
       this.net = decode(JSON.parse(text) as Compact);
     } catch (err) {
       return this.say({ kind: "failed", words: String(err) });
     }
+    this.known = true;
+    measureLabels(this.net);
+    this.begin();
+  }
+
+  /** begin draws for the first time, straight to the screen: what it takes to be able to move is made when somebody does. */
+  private begin(): void {
+    const { c, opening: o } = this;
+    if (!c || !o || !this.known) return;
     const box = bounds(this.net);
     const fit = scaleFor(box, o.frame, o.insets);
     const camera = o.view ? centred(o.frame, o.insets, o.view.x, o.view.y, o.view.k) : whole(box, o.frame, o.insets, fit);
     Object.assign(this.look, { camera, fit, covered: o.insets.right, dark: o.dark, still: o.still, unnamed: o.unnamed, mutualOnly: o.mutualOnly });
-    this.frame = o.frame;
     requestAnimationFrame(() => {
       this.fitCanvas();
       drawWhole(c, this.scene(), camera, o.frame);
