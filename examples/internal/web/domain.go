@@ -40,7 +40,7 @@ type domainView struct {
 	// Trace is how the last visit went, nil where that is not known.
 	Trace *lastVisit
 
-	BadgeAlt, BadgeHTML, BadgeMarkdown, EmbedHTML string
+	BadgeAlt, BadgeHTML, BadgeMarkdown, EmbedHTML, PictureHTML string
 }
 
 // group is the links that have something in common.
@@ -237,4 +237,5 @@ func (v *domainView) addSnippets(origin string) {
 	v.BadgeHTML = fmt.Sprintf(`<a href="%s"><img src="%s" alt="%s on the XMPP network" height="20"></a>`, page, badge, name)
 	v.BadgeMarkdown = fmt.Sprintf(`[![%s on the XMPP network](%s)](%s)`, name, badge, page)
 	v.EmbedHTML = fmt.Sprintf(`<iframe src="%s/embed?focus=%s" width="640" height="480" title="%s on the XMPP network" loading="lazy"></iframe>`, origin, name, name)
+	v.PictureHTML = fmt.Sprintf(`<a href="%s"><img src="%s/picture.svg?focus=%s" alt="%s on the XMPP network"></a>`, page, origin, name, name)
 }

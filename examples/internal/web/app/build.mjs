@@ -2,7 +2,7 @@
 import { build } from "esbuild";
 
 await build({
-  entryPoints: { first: "src/first.ts", painter: "src/worker.ts", app: "src/main.ts", add: "src/add.ts" },
+  entryPoints: { first: "src/first.ts", painter: "src/worker.ts", app: "src/main.ts", add: "src/add.ts", embed: "src/embed.ts" },
   bundle: true,
   minify: true,
   format: "iife",
