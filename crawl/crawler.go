@@ -102,6 +102,11 @@ type Crawler struct {
 	// Once ends the run when every domain that can be reached from the seeds was visited.
 	Once bool
 
+	// OnVisit is told how each visit went that says something about its domain, nil means nobody is.
+	// It is called from several goroutines and must not take long.
+	// What it hears of domains without a verdict is as private as what a Store has.
+	OnVisit func(domain xep.Name, a Account)
+
 	// Clock is the time, nil means the real one.
 	Clock Clock
 	// Seed makes the jitter repeat itself.
@@ -249,6 +254,7 @@ func (c *Crawler) newRun() (*run, error) {
 	r := &run{
 		consent:     c.Consent,
 		exclude:     c.Exclude,
+		onVisit:     c.OnVisit,
 		store:       c.Store,
 		clock:       c.Clock,
 		interval:    or(c.Interval, DefaultInterval),

@@ -237,11 +237,11 @@ func (r *run) attendUrgent(ctx context.Context) {
 	}
 }
 
-// account notes how a visit went, and tells whoever waits for it. The caller holds the lock.
-func (r *run) account(e *entry, res *Result) {
+// account notes how a visit went, and tells whoever waits for it. It returns false where there is nothing to tell.
+// The caller holds the lock.
+func (r *run) account(e *entry, res *Result) (a Account, told bool) {
 	w := e.watch
 	e.watch = nil
-	var a Account
 	err := ErrBusy
 	switch {
 	case r.excluded(e.name):
@@ -256,4 +256,5 @@ func (r *run) account(e *entry, res *Result) {
 	if w != nil {
 		w.end(a, err)
 	}
+	return a, err == nil
 }

@@ -20,6 +20,33 @@ func steps(to *[]string) func(pubsub.Step) {
 	return func(s pubsub.Step) { *to = append(*to, s.Name) }
 }
 
+// Every visit that says something about its domain is told of, whether or not anybody waits for it.
+func TestOnVisit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newFakeNet()
+		n.report("a.test", "shy.test")
+		n.set("shy.test", &fakeDomain{})
+		c, g := newCrawler(n, "a.test")
+		var mu sync.Mutex
+		told := make(map[string]Account)
+		c.OnVisit = func(domain xep.Name, a Account) {
+			mu.Lock()
+			defer mu.Unlock()
+			told[domain.String()] = a
+		}
+		background(t, c, g)
+		time.Sleep(time.Minute)
+		mu.Lock()
+		defer mu.Unlock()
+		require.Len(t, told, 2)
+		require.Equal(t, OutcomeReport, told["a.test"].Outcome)
+		require.Equal(t, OutcomeUnnamed, told["shy.test"].Outcome)
+		kept, ok := c.Account(xep.MustName("a.test"))
+		require.True(t, ok)
+		require.Equal(t, kept, told["a.test"])
+	})
+}
+
 func TestLook(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := newFakeNet()

@@ -18,6 +18,7 @@ type run struct {
 	session     Session
 	consent     *optin.Checker
 	exclude     func(xep.Name) bool
+	onVisit     func(xep.Name, Account)
 	self        map[xep.Name]bool
 	sub         *pubsub.Subscriber // nil where there are no subscriptions
 	store       Store              // nil where nothing is kept
@@ -233,12 +234,17 @@ func (r *run) visit(ctx context.Context, e *entry) {
 	case <-delivered:
 	case <-ctx.Done():
 	}
+	var a Account
+	told := false
 	r.change(func() {
-		r.account(e, res)
+		a, told = r.account(e, res)
 		if r.land(e) {
 			after()
 		}
 	})
+	if told && r.onVisit != nil {
+		r.onVisit(e.name, a)
+	}
 	r.quit(ctx)
 }
 

@@ -63,7 +63,7 @@ func aggregate(ctx context.Context, c *config, log *slog.Logger, stdout io.Write
 	op.exclusion.Watch(func([]xep.Name) { press.Refresh() })
 	history := op.history(db)
 	shared := newShared(c, db, g, op, log)
-	interfaces := newPrograms(press, shared.options(api.Options{History: history, Exclude: op.exclusion.Has, Metrics: func() []metrics.Family {
+	interfaces := newPrograms(press, shared.options(api.Options{History: history, Visited: visited(db), Exclude: op.exclusion.Has, Metrics: func() []metrics.Family {
 		return append(op.metrics(), front.metrics()...)
 	}}), shared)
 	defer interfaces.Close()
@@ -104,6 +104,9 @@ func aggregate(ctx context.Context, c *config, log *slog.Logger, stdout io.Write
 		return ended(ctx)
 	}
 	crawler := newCrawler(c, op)
+	noted := newVisits(db, log)
+	crawler.OnVisit = noted.heard()
+	parts.Go(func() { noted.run(ctx) })
 	op.exclusion.Watch(func(readmitted []xep.Name) {
 		for _, n := range readmitted {
 			// Reports that have not changed since don't lead to it. That there is no room for it is no worse than before.

@@ -10,6 +10,7 @@ import (
 	"github.com/xmppgraph/xmppgraph/examples/internal/store/postgres"
 	"github.com/xmppgraph/xmppgraph/examples/internal/store/sqlite"
 	"github.com/xmppgraph/xmppgraph/graph"
+	"github.com/xmppgraph/xmppgraph/xep"
 )
 
 const (
@@ -33,6 +34,14 @@ func past(db store.Store) store.Public {
 		return nil
 	}
 	return db
+}
+
+// visited returns what the database tells of visits, nil where there is none.
+func visited(db store.Store) func(context.Context, xep.Name) (store.Visit, error) {
+	if db == nil {
+		return nil
+	}
+	return db.Visited
 }
 
 // historian is the part of a database that keeps history.

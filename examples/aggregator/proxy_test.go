@@ -9,8 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// submit asks for a domain's visit as a visitor from an address would through a proxy, and returns the status.
-func submit(t *testing.T, url string, header ...string) int {
+// submitAs asks for a domain's visit as a visitor from an address would through a proxy, and returns the status.
+func submitAs(t *testing.T, url string, header ...string) int {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url+"api/v1/submit", strings.NewReader(`{"domain":"nobody.invalid"}`))
 	require.NoError(t, err)
@@ -29,7 +29,7 @@ func submit(t *testing.T, url string, header ...string) int {
 // exhaust submits until an address has no more submissions, and returns how many it had.
 func exhaust(t *testing.T, url string, header ...string) (n int) {
 	t.Helper()
-	for submit(t, url, header...) != http.StatusTooManyRequests {
+	for submitAs(t, url, header...) != http.StatusTooManyRequests {
 		n++
 		require.Less(t, n, 100, "there is a limit")
 	}
@@ -42,14 +42,14 @@ func TestLimitsBehindAProxy(t *testing.T) {
 	t.Run("a trusted proxy", func(t *testing.T) {
 		url := start(t, "-demo", "-demo-size", "12", "-trusted-proxy", "127.0.0.1", "-trusted-proxy", "::1")
 		require.GreaterOrEqual(t, exhaust(t, url, who, "192.0.2.1"), 5)
-		require.NotEqual(t, http.StatusTooManyRequests, submit(t, url, who, "192.0.2.2"), "another visitor")
-		require.Equal(t, http.StatusTooManyRequests, submit(t, url, who, "198.51.100.9, 192.0.2.1"), "what the visitor wrote before does not count")
-		require.Equal(t, http.StatusTooManyRequests, submit(t, url, who, "192.0.2.1, 127.0.0.1"), "a second trusted proxy")
+		require.NotEqual(t, http.StatusTooManyRequests, submitAs(t, url, who, "192.0.2.2"), "another visitor")
+		require.Equal(t, http.StatusTooManyRequests, submitAs(t, url, who, "198.51.100.9, 192.0.2.1"), "what the visitor wrote before does not count")
+		require.Equal(t, http.StatusTooManyRequests, submitAs(t, url, who, "192.0.2.1, 127.0.0.1"), "a second trusted proxy")
 	})
 	t.Run("nobody is trusted", func(t *testing.T) {
 		url := start(t, "-demo", "-demo-size", "12")
 		exhaust(t, url, who, "192.0.2.1")
-		require.Equal(t, http.StatusTooManyRequests, submit(t, url, who, "192.0.2.2"))
-		require.Equal(t, http.StatusTooManyRequests, submit(t, url, "Forwarded", "for=192.0.2.3"))
+		require.Equal(t, http.StatusTooManyRequests, submitAs(t, url, who, "192.0.2.2"))
+		require.Equal(t, http.StatusTooManyRequests, submitAs(t, url, "Forwarded", "for=192.0.2.3"))
 	})
 }

@@ -199,7 +199,7 @@ func (s *shared) look(ctx context.Context, domain string) (crawl.Account, error)
 	return crawl.Account{}, crawl.ErrBusy
 }
 
-// accountOf says what a stored record tells of the last visit. The steps are known only to the process that made it.
+// accountOf says what a stored record tells of the last visit. Its steps are stored apart, soon after.
 func accountOf(rec crawl.Record, called time.Time) crawl.Account {
 	a := crawl.Account{At: called, Until: rec.Until, Outcome: crawl.OutcomeUnreachable}
 	if rec.Answered.After(a.At) {

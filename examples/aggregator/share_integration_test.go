@@ -216,8 +216,14 @@ func (m *team) submission(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), m.interval+m.slack)
 	defer cancel()
 	m.srv.AddDomain(testserver.Domain{Name: "late.test", Advertise: true, Report: testserver.Report{Peers: []testserver.Peer{{Name: m.seeds[0], Directions: testserver.Bidi}}}})
-	require.Contains(t, submitTo(t, m.webs[0].url, "late.test"), `"named":true`)
+	answer := submitTo(t, m.webs[0].url, "late.test")
+	require.Contains(t, answer, `"named":true`)
+	require.Contains(t, answer, `"step":"opt-in"`, "the steps of a visit that another process made")
 	m.shown(ctx, t, "late.test", http.StatusOK)
+	for _, p := range m.webs {
+		body := await(ctx, p.url+"api/v1/domains/late.test", func(s string) bool { return strings.Contains(s, `"trace"`) })
+		require.Contains(t, body, `"step":"opt-in"`)
+	}
 }
 
 // shown waits until both pages show a domain, or don't.

@@ -31,6 +31,10 @@ type Options struct {
 	Exclude func(xep.Name) bool
 	// Account returns how the last visit of a domain went, nil where that is not known. It is asked only about domains that are shown.
 	Account func(xep.Name) (crawl.Account, bool)
+	// Visited returns how the last visit of a domain went where Account does not know, because another process made it or an earlier run did.
+	// The error is [store.ErrNotFound] where that is not known; nil means that it never is.
+	// It is asked about domains that are shown, and about those that somebody has just submitted.
+	Visited func(context.Context, xep.Name) (store.Visit, error)
 	// Crawl returns the numbers of the crawl, and false where this process does not crawl. Nil means that it doesn't.
 	Crawl func() (crawl.Stats, bool)
 	// Ready returns why the process should get no requests yet, nil if it should. It is asked after the graph, which must not be empty.

@@ -85,8 +85,8 @@ func (s *Server) detail(r *http.Request, ed *edition.Edition, i int) (*detail, e
 		d.Neighbours = append(d.Neighbours, newNeighbour(l, name))
 	}
 	d.Verdict = verdict{Named: true, Until: d.Until}
-	if a, ok := s.o.Account(name); ok && len(a.Trace) > 0 {
-		d.Trace, d.Verdict.Reason = newTrace(name, a), reason(a)
+	if d.Trace = s.trace(r.Context(), name); d.Trace != nil {
+		d.Verdict.Reason = d.Trace.reason()
 	}
 	if s.o.History == nil {
 		return d, nil

@@ -11,6 +11,7 @@ import (
 
 	"github.com/xmppgraph/xmppgraph/crawl"
 	"github.com/xmppgraph/xmppgraph/examples/internal/remedy"
+	"github.com/xmppgraph/xmppgraph/examples/internal/store"
 	"github.com/xmppgraph/xmppgraph/pubsub"
 	"github.com/xmppgraph/xmppgraph/xep"
 )
@@ -125,6 +126,9 @@ func (q *inquiries) visit(one *inquiry) {
 	defer cancel()
 	where := remedy.Where{Domain: one.domain}
 	a, err := q.s.o.Look(ctx, one.domain.String(), func(s pubsub.Step) { one.add(newStep(s, where)) })
+	if err == nil && q.s.o.Visited != nil && one.untold() {
+		q.recall(ctx, one, a.At)
+	}
 	now := q.s.o.Now()
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -142,6 +146,38 @@ func (q *inquiries) visit(one *inquiry) {
 	one.end(&answer{
 		Domain: one.domain.String(), Outcome: unfinished, Text: "There was no time for " + one.domain.Unicode() + ". Please try again in a minute.", At: stamp(now),
 	})
+}
+
+const (
+	// recallTime is how long to wait for the steps of a visit that another process made, and recallEvery how often to ask for them.
+	recallTime, recallEvery = 3 * time.Second, 200 * time.Millisecond
+	// clocksApart is by how much the clocks of two processes may differ.
+	clocksApart = 2 * time.Second
+)
+
+// recall tells the steps of a visit that another process made at a time, once it has stored them.
+func (q *inquiries) recall(ctx context.Context, one *inquiry, at time.Time) {
+	ctx, cancel := context.WithTimeout(ctx, recallTime)
+	defer cancel()
+	tick := time.NewTicker(recallEvery)
+	defer tick.Stop()
+	for {
+		v, err := q.s.o.Visited(ctx, one.domain)
+		switch {
+		case err == nil && !v.At.Before(at.Add(-clocksApart)):
+			for _, s := range storedTrace(v).Steps {
+				one.add(s)
+			}
+			return
+		case err != nil && !errors.Is(err, store.ErrNotFound):
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 func newAnswer(name xep.Name, a crawl.Account, now time.Time) *answer {
@@ -175,6 +211,12 @@ func (i *inquiry) add(s step) {
 		i.steps = append(i.steps, s)
 		i.wake()
 	}
+}
+
+// untold reports whether no step was told of.
+func (i *inquiry) untold() bool {
+	steps, _, _ := i.state(0)
+	return len(steps) == 0
 }
 
 // end tells the result.

@@ -1,11 +1,14 @@
 package api
 
 import (
+	"context"
 	"strings"
+	"time"
 	"unicode"
 
 	"github.com/xmppgraph/xmppgraph/crawl"
 	"github.com/xmppgraph/xmppgraph/examples/internal/remedy"
+	"github.com/xmppgraph/xmppgraph/examples/internal/store"
 	"github.com/xmppgraph/xmppgraph/optin"
 	"github.com/xmppgraph/xmppgraph/pubsub"
 	"github.com/xmppgraph/xmppgraph/xep"
@@ -26,13 +29,48 @@ func newTrace(name xep.Name, a crawl.Account) *trace {
 	return t
 }
 
+// Visit is an account in the words in which it is shown, for a store.
+func Visit(name xep.Name, a crawl.Account) store.Visit {
+	t := newTrace(name, a)
+	v := store.Visit{Domain: name, At: a.At, Outcome: t.Outcome, Steps: []store.Step{}}
+	for _, s := range t.Steps {
+		took := time.Duration(s.MS) * time.Millisecond
+		v.Steps = append(v.Steps, store.Step{Name: s.Step, Status: s.Status, Asked: s.Asked, Got: s.Got, Took: took, Fix: s.Fix})
+	}
+	return v
+}
+
+// storedTrace is the inverse of [Visit].
+func storedTrace(v store.Visit) *trace {
+	t := &trace{At: stamp(v.At), Outcome: v.Outcome, Steps: []step{}}
+	for _, s := range v.Steps {
+		t.Steps = append(t.Steps, step{Step: s.Name, Status: s.Status, Asked: s.Asked, Got: s.Got, MS: s.Took.Milliseconds(), Fix: s.Fix})
+	}
+	return t
+}
+
+// trace returns how the last visit of a domain that is shown went, nil where that is not known.
+func (s *Server) trace(ctx context.Context, name xep.Name) *trace {
+	if a, ok := s.o.Account(name); ok && len(a.Trace) > 0 {
+		return newTrace(name, a)
+	}
+	if s.o.Visited == nil {
+		return nil
+	}
+	// A database that is out of reach is no reason to show nothing of the domain.
+	if v, err := s.o.Visited(ctx, name); err == nil && len(v.Steps) > 0 {
+		return storedTrace(v)
+	}
+	return nil
+}
+
 // reason says why a domain that is shown may be named: it advertises the feature, or else a list of the operator's names it.
 // It is empty after a visit in which the domain gave no answer, because then the verdict is from an earlier one.
-func reason(a crawl.Account) string {
-	for _, s := range a.Trace {
+func (t *trace) reason() string {
+	for _, s := range t.Steps {
 		switch {
-		case s.Name != pubsub.StepOptIn:
-		case s.Status == pubsub.StatusOK:
+		case s.Step != pubsub.StepOptIn:
+		case s.Status == pubsub.StatusOK.String():
 			return optin.Advertised.String()
 		default:
 			return optin.Listed.String()

@@ -1,12 +1,21 @@
 package api
 
 import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/xmppgraph/xmppgraph/crawl"
+	"github.com/xmppgraph/xmppgraph/examples/internal/store"
 	"github.com/xmppgraph/xmppgraph/pubsub"
+	"github.com/xmppgraph/xmppgraph/xep"
 )
 
 func TestReason(t *testing.T) {
@@ -20,7 +29,96 @@ func TestReason(t *testing.T) {
 		"not visited": {nil, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			require.Equal(t, c.want, reason(crawl.Account{Trace: c.trace}))
+			a := crawl.Account{Trace: c.trace}
+			require.Equal(t, c.want, newTrace(xep.MustName("a.test"), a).reason())
+			require.Equal(t, c.want, storedTrace(Visit(xep.MustName("a.test"), a)).reason())
 		})
 	}
+}
+
+// visited is what a store knows of a visit.
+func visited(name xep.Name, at time.Time) store.Visit {
+	return Visit(name, crawl.Account{At: at, Outcome: crawl.OutcomeReport, Trace: pubsub.Trace{
+		{Name: pubsub.StepOptIn, Asked: "the feature", Got: "it is there", Took: 84 * time.Millisecond},
+		{Name: pubsub.StepFetch, Status: pubsub.StatusFailed, Asked: "the item", Err: pubsub.ErrNoItem},
+	}})
+}
+
+// What is stored is shown as what was just seen.
+func TestStoredTraceIsTheSame(t *testing.T) {
+	name := xep.MustName("a.test")
+	a := crawl.Account{At: noon, Outcome: crawl.OutcomeReport, Trace: pubsub.Trace{
+		{Name: pubsub.StepOptIn, Asked: "the feature", Got: "it is there", Took: 84 * time.Millisecond},
+		{Name: pubsub.StepFetch, Status: pubsub.StatusFailed, Asked: "the item", Err: pubsub.ErrNoItem},
+	}}
+	want := newTrace(name, a)
+	require.NotEmpty(t, want.Steps[1].Fix)
+	require.Equal(t, want, storedTrace(Visit(name, a)))
+}
+
+// A process that did not make a visit shows it all the same, to nobody else than who may see the domain.
+func TestDetailOfAVisitElsewhere(t *testing.T) {
+	var err error
+	asked := 0
+	w := newWorld(t, Options{Visited: func(_ context.Context, n xep.Name) (store.Visit, error) {
+		asked++
+		return visited(n, noon), err
+	}})
+	d := read[detail](w, base+"/domains/a.test")
+	require.Equal(t, "advertised", d.Verdict.Reason)
+	require.Len(t, d.Trace.Steps, 2)
+	require.Equal(t, int64(84), d.Trace.Steps[0].MS)
+	require.NotEmpty(t, d.Trace.Steps[1].Fix)
+	requireProblem(t, http.StatusNotFound, w.get(base+"/domains/shy.test"))
+	require.Equal(t, 1, asked)
+	for _, err = range []error{store.ErrNotFound, store.ErrUnavailable, errors.New("broken")} {
+		require.Nil(t, read[detail](w, base+"/domains/a.test").Trace)
+	}
+}
+
+// Whoever submits a domain that another process visits gets the steps once that has stored them, and no older ones.
+func TestSubmissionToAnotherProcess(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex
+		stored, at := store.ErrNotFound, noon.Add(-time.Hour)
+		w := newWorld(t, Options{
+			Look: func(context.Context, string, func(pubsub.Step)) (crawl.Account, error) {
+				return crawl.Account{At: noon, Outcome: crawl.OutcomeReport, Until: noon.Add(time.Hour)}, nil
+			},
+			Visited: func(_ context.Context, n xep.Name) (store.Visit, error) {
+				mu.Lock()
+				defer mu.Unlock()
+				return visited(n, at), stored
+			},
+		})
+		defer w.Close()
+		set := func(err error, t time.Time) func() {
+			return func() {
+				mu.Lock()
+				defer mu.Unlock()
+				stored, at = err, t
+			}
+		}
+		submit := func(domain string) (a answer) {
+			require.NoError(t, json.NewDecoder(w.submit(domain).Body).Decode(&a))
+			return a
+		}
+		time.AfterFunc(time.Second, set(nil, noon.Add(-time.Hour)))
+		time.AfterFunc(2*time.Second, set(nil, noon))
+		began := time.Now()
+		require.Len(t, submit("one.test").Steps, 2)
+		require.InDelta(t, 2, time.Since(began).Seconds(), 0.5)
+
+		set(nil, noon.Add(-time.Hour))()
+		began = time.Now()
+		late := submit("two.test")
+		require.Empty(t, late.Steps)
+		require.Equal(t, "report", late.Outcome)
+		require.Equal(t, recallTime, time.Since(began))
+
+		set(store.ErrUnavailable, noon)()
+		began = time.Now()
+		require.Equal(t, "report", submit("three.test").Outcome)
+		require.Zero(t, time.Since(began))
+	})
 }

@@ -42,9 +42,46 @@ type Store interface {
 	crawl.Store
 	Public
 	Keeper
+	Visits
 	Copier
 	// Close ends the use of the database. It waits for calls that are under way, and may interrupt them.
 	Close() error
+}
+
+// Visits keeps how the last visit of each domain went, for processes that did not make it, and for the time after a restart.
+//
+// It is as private as a [crawl.Store]: show what it says of a domain only to whoever may see the domain, or who had it visited.
+type Visits interface {
+	// Note keeps how visits went, each in place of an older one, all or nothing.
+	// It leaves out domains that are not known, are excluded, or have no live verdict and were not called for lately.
+	Note(ctx context.Context, all ...Visit) error
+	// Visited returns how the last visit of a domain went, or ErrNotFound. One that is excluded was never visited.
+	Visited(ctx context.Context, name xep.Name) (Visit, error)
+}
+
+// CalledLately is how long what is known of the visit of a domain that may not be named is kept for whoever had it visited.
+// A sweep removes it after that.
+const CalledLately = 10 * time.Minute
+
+// Visit is how a visit went, in words for people.
+type Visit struct {
+	// Domain is who was visited.
+	Domain xep.Name `json:"-"`
+	// At is when the visit ended, and Outcome how.
+	At      time.Time `json:"-"`
+	Outcome string    `json:"outcome"`
+	// Steps are its steps, in their order. Of a visit of which too much was said those at the end are missing.
+	Steps []Step `json:"steps"`
+}
+
+// Step is a step of a visit, see package pubsub, with what to change if it failed.
+type Step struct {
+	Name   string        `json:"step"`
+	Status string        `json:"status"`
+	Asked  string        `json:"asked"`
+	Got    string        `json:"got,omitempty"`
+	Took   time.Duration `json:"took,omitempty"`
+	Fix    string        `json:"fix,omitempty"`
 }
 
 // Public is what anybody may see.
@@ -123,6 +160,7 @@ type Retention struct {
 // Swept is what a sweep removed.
 type Swept struct {
 	// Names is the number of domains whose history was removed because they may not be named.
+	// Accounts of visits go with it, and are not counted.
 	Names int
 	// Intervals is the number of intervals, and Counts that of observations, that were removed with them or for their age.
 	Intervals, Counts int

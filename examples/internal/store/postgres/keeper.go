@@ -25,6 +25,9 @@ func (s *Store) Sweep(ctx context.Context, r store.Retention) (out store.Swept, 
 		if _, err := tx.Exec(ctx, `DELETE FROM departed WHERE at < present(NULL) - $1`, (2 * MaxAbsence).Microseconds()); err != nil {
 			return err
 		}
+		if err := forgetVisits(ctx, tx, s.present()); err != nil {
+			return err
+		}
 		if err := forget(ctx, tx, s.present(), max(r.Lapsed, 0).Microseconds(), &out); err != nil || r.History <= 0 {
 			return err
 		}
@@ -91,6 +94,10 @@ func (s *Store) Purge(ctx context.Context, name xep.Name) (out store.Purged, err
 		out.Known = tag.RowsAffected() > 0
 		_, err = tx.Exec(ctx, `UPDATE domains SET service = '', node = '', by_default = false, subscribed = false WHERE service = $1`, name.String())
 		if err != nil {
+			return err
+		}
+		// Others' visits may have led there.
+		if _, err := tx.Exec(ctx, `DELETE FROM visits WHERE position($1::bytea IN body) > 0`, []byte(name.String())); err != nil {
 			return err
 		}
 		out.Reports, err = unname(ctx, tx, name)

@@ -74,7 +74,7 @@ func TestStore(t *testing.T) {
 	for name, test := range map[string]func(*testing.T, *pgtest.Server){
 		"migration": migration, "opening": opening, "clock of the database": clockOfTheDatabase,
 		"killed writer": killedWriter, "disk full": diskFull,
-		"share": shareContract, "holding at once": holdingAtOnce, "calling": calling, "mentioning": mentioning, "following": following, "moves": movesBetweenDatabases,
+		"share": shareContract, "holding at once": holdingAtOnce, "calling": calling, "mentioning": mentioning, "visits that were called for": calledVisits, "following": following, "moves": movesBetweenDatabases,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, server) })
 	}
@@ -100,6 +100,11 @@ func migration(t *testing.T, server *pgtest.Server) {
 	swept, err := s.Sweep(t.Context(), store.Retention{})
 	require.NoError(t, err)
 	require.Zero(t, swept)
+	visit := store.Visit{Domain: want.Domain, At: noon, Outcome: "report", Steps: []store.Step{{Name: "fetch", Status: "ok"}}}
+	require.NoError(t, s.Note(t.Context(), visit))
+	told, err := s.Visited(t.Context(), want.Domain)
+	require.NoError(t, err)
+	require.Equal(t, visit, told)
 }
 
 func opening(t *testing.T, server *pgtest.Server) {

@@ -87,6 +87,29 @@ func holdingAtOnce(t *testing.T, server *pgtest.Server) {
 	require.Equal(t, 1024, total)
 }
 
+// calledVisits are told of domains without a verdict to whoever had them visited, and not for long.
+func calledVisits(t *testing.T, server *pgtest.Server) {
+	now := noon
+	s := open(t, server.Schema(t), func() time.Time { return now })
+	name := xep.MustName("new.test")
+	visit := store.Visit{Domain: name, At: noon, Outcome: "unnamed", Steps: []store.Step{{Name: "opt-in", Status: "failed"}}}
+	_, err := s.Call(t.Context(), name)
+	require.NoError(t, err)
+	require.NoError(t, s.Note(t.Context(), visit))
+	told, err := s.Visited(t.Context(), name)
+	require.NoError(t, err)
+	require.Equal(t, visit, told)
+
+	now = noon.Add(store.CalledLately)
+	_, err = s.Sweep(t.Context(), store.Retention{})
+	require.NoError(t, err)
+	_, err = s.Visited(t.Context(), name)
+	require.ErrorIs(t, err, store.ErrNotFound)
+	require.NoError(t, s.Note(t.Context(), visit))
+	_, err = s.Visited(t.Context(), name)
+	require.ErrorIs(t, err, store.ErrNotFound)
+}
+
 // mentioning notes that a domain was mentioned about once an hour, makes new ones due, and leaves out who is excluded.
 func mentioning(t *testing.T, server *pgtest.Server) {
 	now := noon

@@ -85,6 +85,11 @@ func TestMigration(t *testing.T) {
 	swept, err := s.Sweep(t.Context(), store.Retention{})
 	require.NoError(t, err)
 	require.Zero(t, swept)
+	visit := store.Visit{Domain: want.Domain, At: noon, Outcome: "report", Steps: []store.Step{{Name: "fetch", Status: "ok"}}}
+	require.NoError(t, s.Note(t.Context(), visit))
+	told, err := s.Visited(t.Context(), want.Domain)
+	require.NoError(t, err)
+	require.Equal(t, visit, told)
 }
 
 func TestRefusedFiles(t *testing.T) {

@@ -16,6 +16,9 @@ func (s *Store) Sweep(ctx context.Context, r store.Retention) (out store.Swept, 
 	lapsed := adapter.Micros(now.Add(-max(r.Lapsed, 0)))
 	err = s.write(ctx, func(c *sqlite.Conn) error {
 		out = store.Swept{}
+		if err := forgetVisits(c, adapter.Micros(now)); err != nil {
+			return err
+		}
 		if err := forget(c, lapsed, &out); err != nil {
 			return err
 		}
@@ -77,6 +80,10 @@ func (s *Store) Purge(ctx context.Context, name xep.Name) (out store.Purged, err
 		out.Known = c.Changes() > 0
 		err := run(c, `UPDATE domains SET service = '', node = '', by_default = 0, subscribed = 0 WHERE service = ?1`, name.String())
 		if err != nil {
+			return err
+		}
+		// Others' visits may have led there.
+		if err := run(c, `DELETE FROM visits WHERE instr(body, ?1) > 0`, []byte(name.String())); err != nil {
 			return err
 		}
 		out.Reports, err = unname(ctx, c, name)

@@ -170,7 +170,7 @@ func authorize(a sqlite.Action) sqlite.AuthResult {
 		return sqlite.AuthResultOK
 	}
 	switch a.Table() {
-	case "exclusions", "documents":
+	case "exclusions", "documents", "visits":
 		return sqlite.AuthResultDeny
 	case "domains":
 		// Nothing but the row's id is read with an empty column name, as count(*) does.

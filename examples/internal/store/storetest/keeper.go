@@ -197,6 +197,8 @@ func calls(ctx context.Context, s store.Store, now time.Time) map[string]error {
 	out["Readmit"] = s.Readmit(ctx, xep.MustName("a.test"))
 	_, out["Exclusions"] = s.Exclusions(ctx)
 	_, out["Cached"] = s.Cached(ctx, "x")
+	out["Note"] = s.Note(ctx, visit("a.test", 0))
+	_, out["Visited"] = s.Visited(ctx, xep.MustName("a.test"))
 	out["Cache"] = s.Cache(ctx, store.Cached{Key: "x"})
 	return out
 }
@@ -242,7 +244,7 @@ func together(t *testing.T, b *bed) {
 					t.Error("Save", err)
 				}
 				for name, err := range calls(t.Context(), b.Store, at(10+5*w+i)) {
-					if err != nil && name != "Cached" && name != "Past" && name != "Moment" {
+					if err != nil && name != "Cached" && name != "Visited" && name != "Past" && name != "Moment" {
 						t.Error(name, err)
 					}
 				}

@@ -36,6 +36,7 @@ type Table struct {
 }
 
 // Tables are all tables that hold anything for longer than a process lives, in the order in which they can be filled.
+// How the last visits went is left out: the next ones tell it again.
 var Tables = []Table{
 	{"domains", nil, []Column{
 		{"name", Text}, {"due", Int}, {"added", Int}, {"answered", Int}, {"mentioned", Int}, {"failures", Int}, {"given_up", Bool},
