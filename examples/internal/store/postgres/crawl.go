@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/xmppgraph/xmppgraph/crawl"
 	"github.com/xmppgraph/xmppgraph/examples/internal/store/internal/adapter"
@@ -46,17 +47,20 @@ func scanRow(rows pgx.Rows, more ...any) (r adapter.Row, err error) {
 
 // Load implements [crawl.Store].
 func (s *Store) Load(ctx context.Context) iter.Seq2[crawl.Record, error] {
-	return adapter.Records(ctx, func(ctx context.Context, put func(adapter.Stored) bool) error {
+	return adapter.Records(ctx, func(ctx context.Context, put func(adapter.Stored, []byte) bool) error {
 		return s.stored(ctx, put, `SELECT `+columns+`, r.body FROM domains AS d LEFT JOIN reports AS r ON r.domain = d.id`,
-			func(rows pgx.Rows) (out adapter.Stored, err error) {
-				out.Row, err = scanRow(rows, &out.Body)
-				return out, err
+			func(rows pgx.Rows, out *adapter.Stored, report *pgtype.DriverBytes) (err error) {
+				out.Row, err = scanRow(rows, report)
+				return err
 			})
 	})
 }
 
+// scanner reads a row and its report, which lasts until the next row is read.
+type scanner func(rows pgx.Rows, out *adapter.Stored, report *pgtype.DriverBytes) error
+
 // stored reads rows in a transaction of their own.
-func (s *Store) stored(ctx context.Context, put func(adapter.Stored) bool, query string, scan func(pgx.Rows) (adapter.Stored, error), args ...any) error {
+func (s *Store) stored(ctx context.Context, put func(adapter.Stored, []byte) bool, query string, scan scanner, args ...any) error {
 	err := s.read(ctx, func(ctx context.Context, tx pgx.Tx) error { return storedIn(ctx, tx, put, query, scan, args...) })
 	if errors.Is(err, errStop) {
 		return nil
@@ -64,10 +68,12 @@ func (s *Store) stored(ctx context.Context, put func(adapter.Stored) bool, query
 	return err
 }
 
-func storedIn(ctx context.Context, tx pgx.Tx, put func(adapter.Stored) bool, query string, scan func(pgx.Rows) (adapter.Stored, error), args ...any) error {
+func storedIn(ctx context.Context, tx pgx.Tx, put func(adapter.Stored, []byte) bool, query string, scan scanner, args ...any) error {
+	var report pgtype.DriverBytes
 	return each(ctx, tx, query, func(rows pgx.Rows) error {
-		out, err := scan(rows)
-		if err == nil && !put(out) {
+		var out adapter.Stored
+		err := scan(rows, &out, &report)
+		if err == nil && !put(out, report) {
 			err = errStop
 		}
 		return err

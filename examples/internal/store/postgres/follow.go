@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/xmppgraph/xmppgraph/examples/internal/store"
 	"github.com/xmppgraph/xmppgraph/examples/internal/store/internal/adapter"
@@ -53,10 +54,9 @@ func (s *Store) changes(ctx context.Context, tx pgx.Tx, f func(store.Change) err
 	query := `SELECT d.id, d.name, d.reported, r.body, CASE WHEN d.until <= present($1)
 			OR EXISTS (SELECT 1 FROM exclusions AS e WHERE e.name = d.name) THEN 0 ELSE d.until END
 		FROM domains AS d LEFT JOIN reports AS r ON r.domain = d.id AND d.reported <> 0 WHERE ` + condition
-	read := func(ctx context.Context, put func(adapter.Stored) bool) error {
-		return storedIn(ctx, tx, put, query, func(rows pgx.Rows) (out adapter.Stored, err error) {
-			err = rows.Scan(&out.ID, &out.Name, &out.Reported, &out.Body, &out.Until)
-			return out, err
+	read := func(ctx context.Context, put func(adapter.Stored, []byte) bool) error {
+		return storedIn(ctx, tx, put, query, func(rows pgx.Rows, out *adapter.Stored, report *pgtype.DriverBytes) error {
+			return rows.Scan(&out.ID, &out.Name, &out.Reported, report, &out.Until)
 		}, args...)
 	}
 	for c, err := range adapter.Ahead(ctx, read, change) {
@@ -73,10 +73,10 @@ func (s *Store) changes(ctx context.Context, tx pgx.Tx, f func(store.Change) err
 // change is what a stored row tells those who follow.
 func change(row *adapter.Stored, words *adapter.Words) (c store.Change, err error) {
 	c.ID, c.Until = row.ID, adapter.Time(row.Until)
-	if c.Domain, err = adapter.Name(row.Name); err != nil || row.Body == nil || c.Until.IsZero() {
+	if c.Domain, err = adapter.Name(row.Name); err != nil || c.Until.IsZero() {
 		return c, err
 	}
-	if c.Report, err = adapter.ParseReport(c.Domain, row.Body, words); err != nil {
+	if c.Report, err = row.Report(c.Domain, words); err != nil || c.Report == nil {
 		return c, err
 	}
 	c.Report.At, c.Report.Until = adapter.Time(row.Reported), c.Until

@@ -50,13 +50,14 @@ func (b *buffer) read(st *sqlite.Stmt, col int) []byte {
 
 // Load implements [crawl.Store].
 func (s *Store) Load(ctx context.Context) iter.Seq2[crawl.Record, error] {
-	return adapter.Records(ctx, func(ctx context.Context, put func(adapter.Stored) bool) error {
+	return adapter.Records(ctx, func(ctx context.Context, put func(adapter.Stored, []byte) bool) error {
+		var buf buffer
 		err := s.with(ctx, s.private, func(c *sqlite.Conn) error {
 			return each(c, `SELECT `+columns+`, r.body FROM domains AS d LEFT JOIN reports AS r ON r.domain = d.id`, func(st *sqlite.Stmt) error {
 				if err := ctx.Err(); err != nil {
 					return err
 				}
-				if !put(adapter.Stored{Row: scan(st), Body: blob(st, hashColumn+1)}) {
+				if !put(adapter.Stored{Row: scan(st)}, buf.read(st, hashColumn+1)) {
 					return errStop
 				}
 				return nil

@@ -8,6 +8,8 @@ import (
 	"sync"
 
 	"github.com/xmppgraph/xmppgraph/crawl"
+	"github.com/xmppgraph/xmppgraph/graph"
+	"github.com/xmppgraph/xmppgraph/xep"
 )
 
 const (
@@ -17,23 +19,34 @@ const (
 	waiting = 8
 )
 
-// Stored is a row as it was read, with the report as bytes, nil where there is none.
+// Stored is a row as it was read.
 type Stored struct {
 	Row
 	// ID is that of the row, where it was asked for.
-	ID   int64
-	Body []byte
+	ID int64
+	// text is the encoded report, empty where there is none.
+	text string
+	end  int
 }
 
-// Read hands rows to put until there are no more, or put returns false. What it handed over it leaves alone.
-type Read func(ctx context.Context, put func(Stored) bool) error
+// Report returns the report of the row, nil if it has none.
+func (s *Stored) Report(domain xep.Name, w *Words) (*graph.Report, error) {
+	if s.text == "" {
+		return nil, nil
+	}
+	return parseReport(domain, s.text, w)
+}
+
+// Read hands rows, and their encoded reports or nothing, to put until there are no more, or put returns false.
+// Put copies the report and keeps the rest.
+type Read func(ctx context.Context, put func(row Stored, report []byte) bool) error
 
 // Records yields what is read as records. Whoever stops early waits for read to end.
 func Records(ctx context.Context, read Read) iter.Seq2[crawl.Record, error] {
 	return Ahead(ctx, read, func(s *Stored, w *Words) (crawl.Record, error) {
 		rec, err := s.Record()
-		if err == nil && s.Body != nil {
-			rec.Report, err = ParseReport(rec.Domain, s.Body, w)
+		if err == nil {
+			rec.Report, err = s.Report(rec.Domain, w)
 		}
 		return rec, err
 	})
@@ -92,22 +105,26 @@ type result[T any] struct {
 	err error
 }
 
-// fill reads until the end.
+// fill reads until the end. The reports of a batch are one string, for two allocations less in each row.
 func (p *pipe[T]) fill(ctx context.Context, read Read) error {
-	rows, size := make([]Stored, 0, together), 0
-	err := read(ctx, func(row Stored) bool {
-		rows, size = append(rows, row), size+len(row.Body)
-		if len(rows) < together && size < largest {
-			return true
+	rows, bodies := make([]Stored, 0, together), make([]byte, 0, largest)
+	whole := true
+	hand := func() bool {
+		text, start := string(bodies), 0
+		for i := range rows {
+			rows[i].text, start = text[start:rows[i].end], rows[i].end
 		}
-		ok := p.hand(ctx, slices.Clone(rows))
-		rows, size = rows[:0], 0
-		return ok
-	})
-	if err == nil && p.hand(ctx, rows) {
-		return nil
+		whole = whole && p.hand(ctx, slices.Clone(rows))
+		rows, bodies = rows[:0], bodies[:0]
+		return whole
 	}
-	if err == nil {
+	err := read(ctx, func(row Stored, report []byte) bool {
+		bodies = append(bodies, report...)
+		row.end = len(bodies)
+		rows = append(rows, row)
+		return len(rows) < together && len(bodies) < largest || hand()
+	})
+	if err == nil && !hand() {
 		err = ctx.Err()
 	}
 	return err

@@ -16,10 +16,10 @@ import (
 
 // rows reads so many of them.
 func rows(n int) Read {
-	return func(ctx context.Context, put func(Stored) bool) error {
+	return func(ctx context.Context, put func(Stored, []byte) bool) error {
 		for i := range n {
 			r := graph.Report{Unnamed: i}
-			if !put(Stored{Row: Row{Name: fmt.Sprintf("d%d.test", i)}, Body: AppendReport(nil, &r)}) {
+			if !put(Stored{Row: Row{Name: fmt.Sprintf("d%d.test", i)}}, AppendReport(nil, &r)) {
 				return nil
 			}
 		}
@@ -53,18 +53,18 @@ func all(ctx context.Context, read Read) (n int, last error) {
 func TestRecordsEnd(t *testing.T) {
 	t.Run("reading fails", func(t *testing.T) {
 		broken := errors.New("broken")
-		n, err := all(t.Context(), func(ctx context.Context, put func(Stored) bool) error {
+		n, err := all(t.Context(), func(ctx context.Context, put func(Stored, []byte) bool) error {
 			return errors.Join(rows(together+5)(ctx, put), broken)
 		})
 		require.ErrorIs(t, err, broken)
 		require.Equal(t, together, n)
 	})
 	t.Run("a record is broken", func(t *testing.T) {
-		n, err := all(t.Context(), func(ctx context.Context, put func(Stored) bool) error {
+		n, err := all(t.Context(), func(ctx context.Context, put func(Stored, []byte) bool) error {
 			if err := rows(together+5)(ctx, put); err != nil {
 				return err
 			}
-			put(Stored{Row: Row{Name: "B.test"}})
+			put(Stored{Row: Row{Name: "B.test"}}, nil)
 			return rows(100*together)(ctx, put)
 		})
 		require.ErrorContains(t, err, "canonical")

@@ -57,12 +57,16 @@ func appendString(b []byte, s string) []byte {
 // ParseReport is the inverse of [AppendReport]. The report keeps nothing of b. The words may be nil.
 //
 // The names share one copy of b: one allocation for all of them, and no map, which cost ten times as much as the rest of the decoding.
-// So whoever keeps one name keeps as many bytes as the report has. A [graph.Graph] copies the names that it keeps.
+// So whoever keeps one name keeps as many bytes as the report has, or those that were read with it. A [graph.Graph] copies the names that it keeps.
 func ParseReport(domain xep.Name, b []byte, w *Words) (*graph.Report, error) {
+	return parseReport(domain, string(b), w)
+}
+
+func parseReport(domain xep.Name, b string, w *Words) (*graph.Report, error) {
 	if w == nil {
 		w = new(Words)
 	}
-	d := decoder{b: string(b), words: w}
+	d := decoder{b: b, words: w}
 	r := &graph.Report{Domain: domain}
 	if f := d.byte(); f != format && d.err == nil {
 		d.fail(fmt.Errorf("format %d is not known", f))
