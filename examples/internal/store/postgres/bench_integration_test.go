@@ -14,6 +14,8 @@ import (
 	"github.com/xmppgraph/xmppgraph/examples/internal/store"
 	"github.com/xmppgraph/xmppgraph/examples/internal/store/internal/adapter"
 	"github.com/xmppgraph/xmppgraph/examples/internal/store/postgres/pgtest"
+	"github.com/xmppgraph/xmppgraph/examples/internal/store/storetest"
+	"github.com/xmppgraph/xmppgraph/graph"
 )
 
 const batchSize = 500
@@ -83,19 +85,6 @@ func BenchmarkStore(b *testing.B) {
 	})
 	url := server.Schema(b)
 	s := open(b, url, func() time.Time { return noon.Add(time.Hour) })
-	for n := range 40 {
-		require.NoError(b, s.Save(b.Context(), crawl.Batch{Records: network(n * batchSize)}))
-	}
-	b.Run("load", func(b *testing.B) {
-		for b.Loop() {
-			for _, err := range s.Load(b.Context()) {
-				if err != nil {
-					b.Fatal(err)
-				}
-			}
-		}
-		rate(b, 40*batchSize, "records")
-	})
 	share := s.Share("me")
 	_, err := share.Hold(b.Context(), time.Hour)
 	require.NoError(b, err)
@@ -119,11 +108,43 @@ func BenchmarkStore(b *testing.B) {
 		}
 		rate(b, batchSize, "visits")
 	})
-	b.Run("follow", func(b *testing.B) {
-		n, live := 0, open(b, url, clock)
+}
+
+// BenchmarkStart reads 100,000 reports in the shape of the real network, which has 33 named peers in a report, and 150,000 domains without one:
+// all of them, and as a process that only serves does to fill its graph.
+func BenchmarkStart(b *testing.B) {
+	const reports = 100_000
+	server := pgtest.Start(b)
+	rate := func(b *testing.B, n int, what string) {
+		b.ReportMetric(float64(b.N*n)/b.Elapsed().Seconds(), what+"/s")
+	}
+	url := server.Schema(b)
+	s := open(b, url, clock)
+	rows := 0
+	for batch := range storetest.Network(reports, noon, noon.Add(24*time.Hour)) {
+		require.NoError(b, s.Save(b.Context(), batch))
+		rows += len(batch.Records)
+	}
+	b.Run("load", func(b *testing.B) {
 		for b.Loop() {
-			_, err := live.Changes(b.Context(), "", func(store.Change) error {
-				n++
+			for _, err := range s.Load(b.Context()) {
+				if err != nil {
+					b.Fatal(err)
+				}
+			}
+		}
+		rate(b, rows, "records")
+	})
+	b.Run("start", func(b *testing.B) {
+		n := 0
+		for b.Loop() {
+			g := graph.New(graph.Options{Now: clock})
+			_, err := s.Changes(b.Context(), "", func(c store.Change) error {
+				g.Consent(c.Domain, c.Until)
+				if c.Report != nil {
+					n++
+					g.Apply(*c.Report)
+				}
 				return nil
 			})
 			require.NoError(b, err)
