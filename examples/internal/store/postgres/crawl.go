@@ -61,10 +61,21 @@ type scanner func(rows pgx.Rows, out *adapter.Stored, report *pgtype.DriverBytes
 
 // stored reads rows in a transaction of their own.
 func (s *Store) stored(ctx context.Context, put func(adapter.Stored, []byte) bool, query string, scan scanner, args ...any) error {
-	err := s.read(ctx, func(ctx context.Context, tx pgx.Tx) error { return storedIn(ctx, tx, put, query, scan, args...) })
+	err := s.read(ctx, func(ctx context.Context, tx pgx.Tx) error {
+		if err := uncompiled(ctx, tx); err != nil {
+			return err
+		}
+		return storedIn(ctx, tx, put, query, scan, args...)
+	})
 	if errors.Is(err, errStop) {
 		return nil
 	}
+	return err
+}
+
+// uncompiled keeps PostgreSQL from compiling a query (JIT) that reads everything once: that takes longer than it saves.
+func uncompiled(ctx context.Context, tx pgx.Tx) error {
+	_, err := tx.Exec(ctx, `SET LOCAL jit = off`)
 	return err
 }
 

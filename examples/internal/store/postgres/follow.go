@@ -30,6 +30,9 @@ func (s *Store) Changes(ctx context.Context, since store.Mark, f func(store.Chan
 			return err
 		}
 		if since == "" {
+			if err := uncompiled(ctx, tx); err != nil {
+				return err
+			}
 			return s.changes(ctx, tx, f, `d.until > present($1)`, s.present())
 		}
 		if err := s.changes(ctx, tx, f, `d.change >= $2::text::xid8`, s.present(), string(since)); err != nil {
