@@ -26,7 +26,7 @@ import (
 // manySize is how many domains one crawler has here and how often it visits them,
 // 100,000 in half an hour for those who set AGGREGATOR_MANY=100000 and AGGREGATOR_INTERVAL=30m; AGGREGATOR_WATCH is for how long to look on.
 func manySize(t *testing.T) (size int, interval, watch time.Duration) {
-	size, interval, watch = 500, 5*time.Second, 5*time.Second
+	size, interval, watch = 200, 5*time.Second, 5*time.Second
 	if s := os.Getenv("AGGREGATOR_MANY"); s != "" {
 		var err error
 		size, err = strconv.Atoi(s)
@@ -123,7 +123,9 @@ func TestOneCrawlerHoldsMany(t *testing.T) {
 	t.Logf("the database has %d MB", leases.size(t)>>20)
 	least, _ := w.gaps(calm, domains)
 	require.GreaterOrEqual(t, least.Duration, interval*3/4, least)
-	require.GreaterOrEqual(t, float64(visits), float64(size)*took.Seconds()/interval.Seconds()*9/10)
+	if watch >= interval {
+		w.everybody(t, calm, domains, slack)
+	}
 	require.Positive(t, left)
 	lag(t, w, srv, web, leases.next(t, 20), slack)
 }
