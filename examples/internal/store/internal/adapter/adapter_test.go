@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/xmppgraph/xmppgraph/crawl"
+	"github.com/xmppgraph/xmppgraph/examples/internal/store"
 	"github.com/xmppgraph/xmppgraph/graph"
 	"github.com/xmppgraph/xmppgraph/internal/leak"
 	"github.com/xmppgraph/xmppgraph/xep"
@@ -132,4 +133,32 @@ func TestStep(t *testing.T) {
 		step := Step(tc.first, tc.last, tc.n)
 		require.Less(t, (tc.last-tc.first)/step, int64(tc.n), "%+v", tc)
 	}
+}
+
+func FuzzParseVisit(f *testing.F) {
+	name := xep.MustName("a.test")
+	b, err := AppendVisit(nil, store.Visit{Outcome: "report", Steps: []store.Step{{Name: "fetch", Status: "failed", Asked: "x", Got: "\x00ü", Took: 5, Fix: "y"}}})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(b)
+	f.Add([]byte(`{"outcome":"silent","steps":null}`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		v, err := ParseVisit(name, 1, b)
+		if err != nil {
+			require.Zero(t, v)
+			return
+		}
+		text, err := AppendVisit(nil, v)
+		require.NoError(t, err)
+		again, err := ParseVisit(name, 1, text)
+		if err != nil {
+			// An outcome alone can be longer than everything may be: ours are one word.
+			require.Greater(t, len(text), maxVisit)
+			return
+		}
+		require.Equal(t, v.Outcome, again.Outcome)
+		require.LessOrEqual(t, len(again.Steps), len(v.Steps))
+		require.Equal(t, v.Steps[:len(again.Steps)], again.Steps[:len(again.Steps):len(again.Steps)])
+	})
 }
