@@ -56,7 +56,7 @@ type team struct {
 
 func newTeam(t *testing.T) *team {
 	size, interval := shareSize(t)
-	m := &team{watcher: &watcher{visits: make(map[string][]asked)}, interval: interval, lease: max(3*time.Second, time.Duration(size)*time.Millisecond), slack: patience + time.Duration(size)*5*time.Millisecond}
+	m := &team{watcher: &watcher{visits: make(map[string][]asked)}, interval: interval, lease: max(5*time.Second, time.Duration(size)*time.Millisecond), slack: patience + time.Duration(size)*5*time.Millisecond}
 	m.srv = testserver.Start(t, testserver.Config{Seed: 1, Answer: m.see})
 	federation := testserver.Network(1, size)
 	introduce(federation)
