@@ -10,8 +10,14 @@ import { Stage } from "./stage";
 const dark = matchMedia("(prefers-color-scheme: dark)");
 const still = matchMedia("(prefers-reduced-motion: reduce)");
 
+/** pause lets whatever waits have its turn: a large network takes a while to be read. */
+const pause = () => new Promise((done) => setTimeout(done));
+
 async function start({ painter, state, text, camera }: Begun): Promise<void> {
-  const net = decode(JSON.parse(await text) as Compact);
+  const answer = await text;
+  await pause();
+  const net = decode(JSON.parse(answer) as Compact);
+  await pause();
   writeLead(net, state.at !== "");
   let app: App | undefined;
   const stage = new Stage(by("picture"), painter, net, () => dark.matches, () => still.matches, (byHand) => app?.moved(byHand));

@@ -54,7 +54,7 @@ export type Order =
 
 /** What the painter answers. */
 export type Answer =
-  /** The first picture is on its way to the screen, seen through this camera. */
+  /** The first picture is on the screen, seen through this camera. */
   | { kind: "drawn"; camera: View }
   /** A later one is. */
   | { kind: "painted" }

@@ -254,6 +254,8 @@ function tinyMarks(c: Context, s: Scene, v: View, domains: number[], colour: str
   c.fill();
 }
 
+const TURN = 2 * Math.PI;
+
 /** paintMark draws a domain: full where it reports, a ring where others only name it. */
 export function paintMark(c: Context, net: Net, theme: Theme, v: View, i: number, colour: string, grow: number): void {
   const x = net.x[i] * v.k + v.dx;
@@ -266,7 +268,11 @@ export function paintMark(c: Context, net: Net, theme: Theme, v: View, i: number
   c.fill();
   c.fillStyle = colour;
   c.beginPath();
-  c.arc(x, y, r, 0, 7);
-  if (!net.reports[i] && r > 2) c.arc(x, y, r * 0.5, 0, 7, true);
+  c.arc(x, y, r, 0, TURN);
+  if (!net.reports[i] && r > 2) {
+    // Without a step from one circle to the other there would be a gap in the ring.
+    c.moveTo(x + r * 0.5, y);
+    c.arc(x, y, r * 0.5, 0, TURN, true);
+  }
   c.fill();
 }

@@ -97,8 +97,8 @@ export class Painter {
       drawWhole(c, this.scene(), camera, o.frame);
       this.dirty = false;
       this.fresh = camera;
-      // The next frame begins once this one has gone to the screen.
-      requestAnimationFrame(() => this.say({ kind: "drawn", camera }));
+      // The next frame begins when this one was handed over, and the one after it when this one was due on the screen.
+      requestAnimationFrame(() => requestAnimationFrame(() => this.say({ kind: "drawn", camera })));
     });
   }
 
