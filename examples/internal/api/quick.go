@@ -30,8 +30,11 @@ func (s *Server) Quick(h quick.Head) []byte {
 	if err != nil {
 		return nil
 	}
-	asked.Add(1)
-	return doc.Response(h.AcceptEncoding, h.IfNoneMatch, quickHeader, s.o.Now())
+	response := doc.Response(h.AcceptEncoding, h.IfNoneMatch, quickHeader, s.o.Now())
+	if response != nil {
+		asked.Add(1)
+	}
+	return response
 }
 
 func (s *Server) wholeGraph(ed *edition.Edition) (*edition.Document, error) {

@@ -7,10 +7,17 @@ import (
 	"strconv"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // compressFrom is the size in bytes from which compression saves more than its header costs.
 const compressFrom = 512
+
+// A client has sendTime for a response, and longer for one that it could not read in that time at slowest bytes per second.
+const (
+	sendTime = 30 * time.Second
+	slowest  = 64 << 10
+)
 
 // Document is bytes that are ready to be sent. It never changes.
 type Document struct {
@@ -101,6 +108,8 @@ func (d *Document) Serve(w http.ResponseWriter, r *http.Request) {
 	h["Content-Type"] = d.contentType
 	h["Content-Length"] = v.length
 	if r.Method != http.MethodHead {
+		// The server's own limit counts from the request, and the document may just have been made. Not every ResponseWriter has deadlines.
+		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(max(sendTime, time.Duration(len(v.body))*time.Second/slowest)))
 		// An error here is the client's departure.
 		_, _ = w.Write(v.body)
 	}

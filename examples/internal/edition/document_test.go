@@ -8,6 +8,8 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/klauspost/compress/zstd"
 	"github.com/stretchr/testify/require"
@@ -70,6 +72,41 @@ func TestServe(t *testing.T) {
 		require.Empty(t, b)
 	}
 	require.Len(t, tags, 3, "a strong tag stands for bytes")
+}
+
+// deadlines is a ResponseWriter that notes until when it may be written to.
+type deadlines struct {
+	*httptest.ResponseRecorder
+	write time.Time
+}
+
+func (d *deadlines) SetWriteDeadline(t time.Time) error {
+	d.write = t
+	return nil
+}
+
+// A client with a slow line gets a large document whole, and none holds the server for longer than that takes.
+func TestTimeToSend(t *testing.T) {
+	for name, tc := range map[string]struct {
+		size int
+		want time.Duration
+	}{
+		"short": {10, 30 * time.Second},
+		"large": {slowest * 600, 10 * time.Minute},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := &deadlines{ResponseRecorder: httptest.NewRecorder()}
+				NewDocument("text/plain", make([]byte, tc.size)).Serve(w, httptest.NewRequest(http.MethodGet, "/", nil))
+				require.Equal(t, tc.want, time.Until(w.write))
+			})
+		})
+	}
+}
+
+func TestLargeDocumentIsLeftToOthers(t *testing.T) {
+	require.Nil(t, NewDocument("text/plain", make([]byte, maxWire+1)).Response(nil, nil, "", time.Now()))
+	require.NotNil(t, NewDocument("text/plain", make([]byte, maxWire)).Response(nil, nil, "", time.Now()))
 }
 
 func TestShortDocumentStaysPlain(t *testing.T) {

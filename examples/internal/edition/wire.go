@@ -5,6 +5,9 @@ import (
 	"time"
 )
 
+// maxWire is the size in bytes up to which a document is kept with its head. What larger ones take to send makes the rest of the work vanish.
+const maxWire = 1 << 20
+
 // wire is the whole response with a document in one coding, and the one that says that the client has it, as of a second.
 type wire struct {
 	second          int64
@@ -12,11 +15,15 @@ type wire struct {
 }
 
 // Response returns a whole response with the document (RFC 9112), for who answers without net/http. It must not be changed.
+// It is nil for a document that is too large for that.
 //
 // The arguments are the values of the request's fields, and more header lines, each with its end, which are the same in each call.
 // It sends what [Document.Serve] does.
 func (d *Document) Response(acceptEncoding, ifNoneMatch []byte, more string, now time.Time) []byte {
 	v := d.variant(accepted(string(acceptEncoding)))
+	if len(v.body) > maxWire {
+		return nil
+	}
 	w := v.wire.Load()
 	if w == nil || w.second != now.Unix() {
 		w = d.newWire(v, more, now)
