@@ -86,6 +86,7 @@ func (r *run) within(ctx context.Context, d time.Duration) (context.Context, con
 // It returns the parts that are to be released and were never loaded, such as those of a holding of which only the answer was lost,
 // and tells whether there is more to load.
 func (r *run) adopt(ctx context.Context, got Holding, asked time.Time) (unused []int, more bool) {
+	r.hold.granted = got.Parts
 	now := make(map[int]bool, len(got.Parts))
 	for _, p := range got.Parts {
 		now[p] = true
@@ -309,13 +310,13 @@ func keys(m map[int]bool) (all []int) {
 	return all
 }
 
-// resign releases everything at the end of a run.
+// resign releases everything at the end of a run, what was granted and could not be loaded any more among it.
 func (r *run) resign() {
-	if r.hold.share == nil || len(r.hold.parts) == 0 {
+	if r.hold.share == nil || len(r.hold.granted) == 0 {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), lastSaveTime)
 	defer cancel()
 	// If that fails, the leases end by themselves.
-	_ = r.hold.share.Release(ctx, keys(r.hold.parts)...)
+	_ = r.hold.share.Release(ctx, r.hold.granted...)
 }

@@ -76,6 +76,8 @@ type holding struct {
 	lease time.Duration
 	// parts are held, and those that are true are about to be released.
 	parts map[int]bool
+	// granted are the parts of the last holding, loaded or not. Only the goroutine that asks for holdings looks at them, and the end of the run.
+	granted []int
 	// until is when the run must not visit any more, by its own clock.
 	until time.Time
 	// tenure ends when the leases are lost; end ends it.

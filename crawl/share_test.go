@@ -112,6 +112,21 @@ func TestCrawlersShareTheFrontier(t *testing.T) {
 	})
 }
 
+// The others get at once what a crawler that ends was still loading.
+func TestEndWhileLoadingParts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		db := NewFakeSharing(time.Now)
+		f := new(fleet)
+		net := newFakeNet()
+		net.report("d0.test")
+		f.join(t, db, net, func(c *Crawler) { c.Share.(*fakeShare).slow = time.Second })
+		synctest.Wait()
+		require.NotContains(t, db.owners(), 0)
+		f.stop()
+		require.Zero(t, db.owners())
+	})
+}
+
 func TestCrawlerThatDiesIsInheritedFrom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const size = 40

@@ -143,6 +143,8 @@ func (s *fakeShare) LoadParts(ctx context.Context, parts ...int) iter.Seq2[Recor
 		select {
 		case <-time.After(time.Duration(len(parts)) * s.slow):
 		case <-ctx.Done():
+			yield(Record{}, ctx.Err())
+			return
 		}
 		for rec, err := range s.db.records.Load(ctx) {
 			rec.Report = nil
