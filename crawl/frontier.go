@@ -50,8 +50,8 @@ type entry struct {
 	// reported is when the report that stands came, zero if none stands; hash is that of its payload.
 	reported time.Time
 	hash     [sha256.Size]byte
-	// dirty tells that the store does not know the latest.
-	dirty bool
+	// dirty tells that the store does not know the latest, and saving that it is just being told something.
+	dirty, saving bool
 	// lost tells that another crawler may have the domain by now: whatever is known of it here counts no more.
 	lost bool
 	// watch is for those who wait for the entry's visit, nil where nobody does.

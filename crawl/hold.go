@@ -241,7 +241,7 @@ func (r *run) abandon(these func(part int) bool) {
 // remember notes that a domain was asked, where the store does not know: should it come back, it is not asked again at once.
 // What it said is lost. The caller holds the lock.
 func (r *run) remember(e *entry) {
-	if !e.dirty && !e.lost || e.visitedAt.IsZero() {
+	if !e.dirty && !e.saving && !e.lost || e.visitedAt.IsZero() {
 		return
 	}
 	if len(r.hold.rested) >= maxUnsaved {

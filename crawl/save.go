@@ -79,26 +79,25 @@ func (r *run) lastSave() error {
 }
 
 func (r *run) saveNow(ctx context.Context) error {
-	b, undo := r.unsaved()
+	b, end := r.unsaved()
 	if len(b.Records)+len(b.Gone) == 0 && !r.mentions() {
+		end(nil)
 		return nil
 	}
 	err := r.store.Save(ctx, b)
-	if err != nil {
-		undo()
-	}
+	end(err)
 	r.change(func() { r.saveErr = err })
 	return err
 }
 
-// unsaved takes the changes; undo puts them back where something newer has not replaced them.
-func (r *run) unsaved() (b Batch, undo func()) {
+// unsaved takes the changes. After an error, end puts them back where something newer has not replaced them.
+func (r *run) unsaved() (b Batch, end func(error)) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	dirty, reports, gone := r.dirty, r.reports, r.gone
 	r.dirty, r.reports, r.gone = nil, make(map[xep.Name]*graph.Report), nil
 	for _, e := range dirty {
-		e.dirty = false
+		e.dirty, e.saving = false, true
 		if r.frontier.entries[e.name] == e {
 			b.Records = append(b.Records, record(e, reports[e.name]))
 		}
@@ -108,12 +107,20 @@ func (r *run) unsaved() (b Batch, undo func()) {
 			b.Gone = append(b.Gone, n)
 		}
 	}
-	return b, func() { r.unsave(dirty, reports, gone) }
+	return b, func(err error) {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		for _, e := range dirty {
+			e.saving = false
+		}
+		if err != nil {
+			r.unsave(dirty, reports, gone)
+		}
+	}
 }
 
+// unsave puts changes back. The caller holds the lock.
 func (r *run) unsave(dirty []*entry, reports map[xep.Name]*graph.Report, gone []xep.Name) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	for _, e := range dirty {
 		r.touch(e)
 	}
