@@ -242,6 +242,37 @@ func TestLeasesEndAndLiveAgain(t *testing.T) {
 	})
 }
 
+// What is on its way to the store when the leases end may never arrive there.
+func TestLeasesEndDuringASave(t *testing.T) {
+	c, _ := newCrawler(newFakeNet())
+	c.Share = NewFakeSharing(time.Now).Join()
+	r, err := c.newRun()
+	require.NoError(t, err)
+	name, now := xep.MustName("d0.test"), time.Now()
+	e, _ := r.frontier.add(name, now)
+	e.visitedAt = now
+	r.touch(e)
+	_, end := r.unsaved()
+	r.letGo(nil)
+	end(errCut)
+	require.Contains(t, r.hold.rested, name)
+}
+
+// What has arrived there is known to whoever gets the domain.
+func TestLeasesEndAfterASave(t *testing.T) {
+	c, _ := newCrawler(newFakeNet())
+	c.Share = NewFakeSharing(time.Now).Join()
+	r, err := c.newRun()
+	require.NoError(t, err)
+	e, _ := r.frontier.add(xep.MustName("d0.test"), time.Now())
+	e.visitedAt = time.Now()
+	r.touch(e)
+	_, end := r.unsaved()
+	end(nil)
+	r.letGo(nil)
+	require.Empty(t, r.hold.rested)
+}
+
 // Leases are renewed while domains are loaded, which takes longer than a lease lasts.
 func TestLoadingTakesLongerThanALease(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
