@@ -42,22 +42,26 @@ var (
 )
 
 // attacks are stanzas that a server relays from a stranger; the large ones are made here.
-func attacks(to string) []testserver.Attack {
-	all := testserver.Attacks(evil, to)
+func attacks(to string) []testserver.Attack { return attacksOf(evil, to, 5<<20, 200_000) }
+
+// attacksOf are the attacks of one sender, the large ones of so many bytes and so deep, whatever their names say.
+func attacksOf(from, to string, bytes, depth int) []testserver.Attack {
+	all := testserver.Attacks(from, to)
 	message := func(inner string) string {
-		return "<message from='" + evil + "' to='" + to + "'>" + inner + "</message>"
+		return "<message from='" + from + "' to='" + to + "'>" + inner + "</message>"
 	}
 	get := func(inner string) string {
-		return "<iq type='get' id='large' from='" + evil + "' to='" + to + "'>" + inner + "</iq>"
+		return "<iq type='get' id='large' from='" + from + "' to='" + to + "'>" + inner + "</iq>"
 	}
 	add := func(name, xml string) { all = append(all, testserver.Attack{Name: name, XML: xml}) }
-	deep := strings.Repeat("<a>", 200_000) + strings.Repeat("</a>", 200_000)
+	deep := strings.Repeat("<a>", depth) + strings.Repeat("</a>", depth)
+	large := strings.Repeat("x", bytes)
 	add("message nested 200,000 deep", message(deep))
 	add("iq nested 200,000 deep", get(deep))
-	add("message with an attribute of 5 MB", message("<a x='"+strings.Repeat("x", 5<<20)+"'/>"))
-	add("iq with an attribute of 5 MB", get("<a x='"+strings.Repeat("x", 5<<20)+"'/>"))
-	add("message with 5 MB of text", message("<body>"+strings.Repeat("x", 5<<20)+"</body>"))
-	add("sender of 5 MB", "<message from='"+strings.Repeat("x", 5<<20)+"@"+evil+"'/>")
+	add("message with an attribute of 5 MB", message("<a x='"+large+"'/>"))
+	add("iq with an attribute of 5 MB", get("<a x='"+large+"'/>"))
+	add("message with 5 MB of text", message("<body>"+large+"</body>"))
+	add("sender of 5 MB", "<message from='"+large+"@"+from+"'/>")
 	add("message with a comment", message("<!-- c -->"))
 	add("message with a processing instruction", message("<?x y?>"))
 	add("message with an undefined entity", message("<a>&foo;</a>"))
@@ -67,10 +71,10 @@ func attacks(to string) []testserver.Attack {
 	add("message with an unbound prefix", message("<p:a/>"))
 	add("message with a name of another edition of XML", message("<aͰ/>"))
 	add("message with mismatched tags", message("<a></b>"))
-	add("message with two senders", "<message from='"+evil+"' from='other.example'/>")
-	add("message with a sender in a namespace", "<message xmlns:p='urn:p' p:from='☃@x' from='"+evil+"'/>")
-	add("unknown stanza", "<zork xmlns='urn:example:z' from='"+evil+"'/>")
-	add("message of an unknown namespace", "<message xmlns='urn:example:z' from='"+evil+"'/>")
+	add("message with two senders", "<message from='"+from+"' from='other.example'/>")
+	add("message with a sender in a namespace", "<message xmlns:p='urn:p' p:from='☃@x' from='"+from+"'/>")
+	add("unknown stanza", "<zork xmlns='urn:example:z' from='"+from+"'/>")
+	add("message of an unknown namespace", "<message xmlns='urn:example:z' from='"+from+"'/>")
 	return all
 }
 
