@@ -89,14 +89,17 @@ func TestOneCrawlerHoldsMany(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), slack)
 	defer cancel()
 	await(ctx, web.url+"readyz", func(s string) bool { return strings.HasPrefix(s, "ready") })
+	require.NoError(t, ctx.Err())
 	t.Logf("the page was ready %s after its start, %s", time.Since(began).Round(time.Millisecond), costOf(web.cmd.Process.Pid))
 	named(ctx, t, web, size*9/10)
 	t.Logf("its first snapshot had been read %s after its start, %s", time.Since(began).Round(time.Millisecond), costOf(web.cmd.Process.Pid))
 
+	visitor := visiting(t, web.url, domains[0])
 	began = time.Now()
-	_, err := fetch(ctx, web.url+"api/v1/domains/"+domains[0])
+	_, err := fetch(ctx, web.url+"picture.svg?focus="+domains[0])
 	require.NoError(t, err)
 	t.Logf("its first layout took %s, %s", time.Since(began).Round(time.Millisecond), costOf(web.cmd.Process.Pid))
+	visitor.told(t, "meanwhile")
 
 	leases := openLeases(t, place)
 	defer leases.close(t)
@@ -105,6 +108,13 @@ func TestOneCrawlerHoldsMany(t *testing.T) {
 	}
 	calm := time.Now()
 	before := spending(processes)
+	noted := make(chan scribe, 1)
+	if watch > time.Minute {
+		// The second one comes five minutes after the first, and finds little new.
+		hctx, cancel := context.WithTimeout(t.Context(), slack+10*time.Minute)
+		defer cancel()
+		go func() { noted <- history(hctx, place, 2) }()
+	}
 	left := leases.least(t, watch)
 	counts, _ := w.since(calm, domains)
 	visits := 0
@@ -118,12 +128,18 @@ func TestOneCrawlerHoldsMany(t *testing.T) {
 		t.Logf("%s: %s, %s per visit, %d MB", who, cpu, (cpu / time.Duration(visits)).Round(time.Microsecond), c.memory>>20)
 	}
 	t.Logf("the database has %d MB", leases.size(t)>>20)
+	visitor.told(t, "in that time")
 	least, _ := w.gaps(calm, domains)
 	require.GreaterOrEqual(t, least.Duration, interval*3/4, least)
 	if watch >= interval {
 		w.everybody(t, calm, domains, slack)
 	}
 	require.Positive(t, left)
+	if watch > time.Minute {
+		s := <-noted
+		s.told(t)
+		visitor.told(t, "until then")
+	}
 	if size <= 20_000 {
 		// Beyond, the time between two pictures of a page is all that can be seen.
 		lag(t, w, srv, web, leases.next(t, 20), slack)

@@ -4,6 +4,7 @@ package postgres_test
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"testing"
 	"time"
 
@@ -150,5 +151,53 @@ func BenchmarkStart(b *testing.B) {
 			require.NoError(b, err)
 		}
 		b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "reports/s")
+	})
+}
+
+// BenchmarkObserve observes 20,000 domains with 35 links each: all of them for the first time, and again when nothing has changed.
+func BenchmarkObserve(b *testing.B) {
+	const size, links = 20_000, 35
+	server := pgtest.Start(b)
+	url := server.Schema(b)
+	s := open(b, url, clock)
+	now := noon
+	g := graph.New(graph.Options{Now: func() time.Time { return now }})
+	random := rand.New(rand.NewPCG(485, size))
+	var batch crawl.Batch
+	var again *graph.Report
+	for i := range size {
+		peers := make([]string, links)
+		for p := range peers {
+			peers[p] = fmt.Sprintf("server%06d.example", random.IntN(size))
+		}
+		rec := record(fmt.Sprintf("server%06d.example", i), peers...)
+		g.Consent(rec.Domain, rec.Until)
+		g.Apply(*rec.Report)
+		again = rec.Report
+		if batch.Records = append(batch.Records, rec); len(batch.Records) == batchSize {
+			require.NoError(b, s.Save(b.Context(), batch))
+			batch.Records = nil
+		}
+	}
+	rate := func(b *testing.B) {
+		b.ReportMetric(float64(b.N*g.Snapshot().Counts().Links)/b.Elapsed().Seconds(), "links/s")
+	}
+	b.Run("first", func(b *testing.B) {
+		for b.Loop() {
+			b.StopTimer()
+			server.Exec(b, url, "TRUNCATE seen_domains, seen_links, observations")
+			b.StartTimer()
+			require.NoError(b, s.Observe(b.Context(), g.Snapshot()))
+		}
+		rate(b)
+	})
+	b.Run("unchanged", func(b *testing.B) {
+		for b.Loop() {
+			now = now.Add(time.Second)
+			again.At = now
+			g.Apply(*again)
+			require.NoError(b, s.Observe(b.Context(), g.Snapshot()))
+		}
+		rate(b)
 	})
 }

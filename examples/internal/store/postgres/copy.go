@@ -48,7 +48,7 @@ func (s *Store) Fill(ctx context.Context, rows iter.Seq2[store.Row, error]) erro
 	for _, t := range adapter.Tables {
 		inserts[t.Name] = t.Insert(argument, "least", "greatest")
 	}
-	return s.transact(ctx, pgx.TxOptions{}, func(ctx context.Context, tx pgx.Tx) error {
+	return transact(ctx, s.pool, pgx.TxOptions{}, func(ctx context.Context, tx pgx.Tx) error {
 		if err := empty(ctx, tx); err != nil {
 			return err
 		}

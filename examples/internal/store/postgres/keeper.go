@@ -70,8 +70,8 @@ func expire(ctx context.Context, tx pgx.Tx, present *int64, age int64, out *stor
 		query string
 		n     *int
 	}{
-		{`DELETE FROM seen_domains WHERE last < present($1) - $2`, &out.Intervals},
-		{`DELETE FROM seen_links WHERE last < present($1) - $2`, &out.Intervals},
+		{`DELETE FROM seen_domains WHERE ` + isClosed + ` AND last < present($1) - $2`, &out.Intervals},
+		{`DELETE FROM seen_links WHERE ` + isClosed + ` AND last < present($1) - $2`, &out.Intervals},
 		{`DELETE FROM observations WHERE at < present($1) - $2`, &out.Counts},
 	} {
 		tag, err := tx.Exec(ctx, d.query, present, age)

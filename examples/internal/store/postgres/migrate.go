@@ -19,6 +19,7 @@ const (
 	lockSchema = 0x7834383501 + iota
 	lockObserve
 	lockShare
+	lockHistory
 )
 
 // migrate brings the schema to the present version. Other processes that start wait for it.

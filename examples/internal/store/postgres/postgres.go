@@ -79,9 +79,19 @@ func (s *Store) present() *int64 {
 
 // write runs f in a transaction, which is committed if f succeeds. It runs f again where transactions got entangled.
 func (s *Store) write(ctx context.Context, f func(context.Context, pgx.Tx) error) error {
+	return writeOn(ctx, s.pool, f)
+}
+
+// beginner is a connection, or the pool of all.
+type beginner interface {
+	BeginTx(context.Context, pgx.TxOptions) (pgx.Tx, error)
+}
+
+// writeOn is [Store.write] on a connection.
+func writeOn(ctx context.Context, on beginner, f func(context.Context, pgx.Tx) error) error {
 	var err error
 	for range attempts {
-		err = s.transact(ctx, pgx.TxOptions{}, f)
+		err = transact(ctx, on, pgx.TxOptions{}, f)
 		if !entangled(err) {
 			break
 		}
@@ -91,11 +101,15 @@ func (s *Store) write(ctx context.Context, f func(context.Context, pgx.Tx) error
 
 // read runs f in a transaction in which all queries see the same state.
 func (s *Store) read(ctx context.Context, f func(context.Context, pgx.Tx) error) error {
-	return s.transact(ctx, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, f)
+	return transact(ctx, s.pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, f)
 }
 
-func (s *Store) transact(ctx context.Context, o pgx.TxOptions, f func(context.Context, pgx.Tx) error) error {
-	err := pgx.BeginTxFunc(ctx, s.pool, o, func(tx pgx.Tx) error { return f(ctx, tx) })
+func transact(ctx context.Context, on beginner, o pgx.TxOptions, f func(context.Context, pgx.Tx) error) error {
+	return told(ctx, pgx.BeginTxFunc(ctx, on, o, func(tx pgx.Tx) error { return f(ctx, tx) }))
+}
+
+// told is an error as callers see it: that of the context where that is the reason.
+func told(ctx context.Context, err error) error {
 	if err == nil {
 		return nil
 	}
@@ -143,8 +157,13 @@ func typed(err error) error {
 	return err
 }
 
+// querier is a transaction, or a connection outside of any.
+type querier interface {
+	Query(ctx context.Context, query string, args ...any) (pgx.Rows, error)
+}
+
 // each calls f for each row.
-func each(ctx context.Context, tx pgx.Tx, query string, f func(pgx.Rows) error, args ...any) error {
+func each(ctx context.Context, tx querier, query string, f func(pgx.Rows) error, args ...any) error {
 	rows, err := tx.Query(ctx, query, args...)
 	if err != nil {
 		return err

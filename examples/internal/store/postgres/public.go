@@ -59,7 +59,7 @@ func (s *Store) Live(ctx context.Context) iter.Seq2[graph.Report, error] {
 }
 
 // names calls f for each domain that may be named.
-func names(ctx context.Context, tx pgx.Tx, present *int64, f func(n xep.Name, id, until int64)) error {
+func names(ctx context.Context, tx querier, present *int64, f func(n xep.Name, id, until int64)) error {
 	return each(ctx, tx, `SELECT name, id, until FROM named($1)`, func(rows pgx.Rows) error {
 		var text string
 		var id, until int64
@@ -139,7 +139,7 @@ func (s *Store) Past(ctx context.Context, name xep.Name) (p *store.Past, err err
 		} else if err != nil {
 			return err
 		}
-		err = each(ctx, tx, `SELECT first, last, continues FROM seen_domains WHERE domain = $1 ORDER BY first`, func(rows pgx.Rows) error {
+		err = each(ctx, tx, `SELECT first, last, continues FROM past_domains WHERE domain = $1 ORDER BY first`, func(rows pgx.Rows) error {
 			var first, last int64
 			var continues bool
 			err := rows.Scan(&first, &last, &continues)
@@ -150,8 +150,8 @@ func (s *Store) Past(ctx context.Context, name xep.Name) (p *store.Past, err err
 			return err
 		}
 		return each(ctx, tx, `SELECT n.name, s.first, s.last, s.continues FROM (
-				SELECT b AS peer, first, last, continues FROM seen_links WHERE a = $1
-				UNION ALL SELECT a, first, last, continues FROM seen_links WHERE b = $1) AS s
+				SELECT b AS peer, first, last, continues FROM past_links WHERE a = $1
+				UNION ALL SELECT a, first, last, continues FROM past_links WHERE b = $1) AS s
 			JOIN named($2) AS n ON n.id = s.peer ORDER BY n.name, s.first`, func(rows pgx.Rows) error {
 			var first, last int64
 			var continues bool

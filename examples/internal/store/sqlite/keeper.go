@@ -14,6 +14,9 @@ import (
 func (s *Store) Sweep(ctx context.Context, r store.Retention) (out store.Swept, err error) {
 	now := s.now()
 	lapsed := adapter.Micros(now.Add(-max(r.Lapsed, 0)))
+	// An observation that is under way would note again what is removed.
+	s.observing.Lock()
+	defer s.observing.Unlock()
 	err = s.write(ctx, func(c *sqlite.Conn) error {
 		out = store.Swept{}
 		if err := forgetVisits(c, adapter.Micros(now)); err != nil {

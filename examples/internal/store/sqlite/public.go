@@ -120,15 +120,15 @@ func (s *Store) Past(ctx context.Context, name xep.Name) (p *store.Past, err err
 		if p == nil {
 			return store.ErrNotFound
 		}
-		err = each(c, `SELECT first, last, continues FROM seen_domains WHERE domain = ?1 ORDER BY first`, func(st *sqlite.Stmt) error {
+		err = each(c, `SELECT first, last, continues FROM past_domains WHERE domain = ?1 ORDER BY first`, func(st *sqlite.Stmt) error {
 			adapter.AddSeen(p, interval(st, 0, newest), st.ColumnBool(2))
 			return nil
 		}, id)
 		if err != nil {
 			return err
 		}
-		return each(c, `SELECT n.name, s.first, s.last, s.continues FROM seen_links AS s JOIN named AS n ON n.id = s.b WHERE s.a = ?1
-			UNION ALL SELECT n.name, s.first, s.last, s.continues FROM seen_links AS s JOIN named AS n ON n.id = s.a WHERE s.b = ?1
+		return each(c, `SELECT n.name, s.first, s.last, s.continues FROM past_links AS s JOIN named AS n ON n.id = s.b WHERE s.a = ?1
+			UNION ALL SELECT n.name, s.first, s.last, s.continues FROM past_links AS s JOIN named AS n ON n.id = s.a WHERE s.b = ?1
 			ORDER BY 1, 2`, func(st *sqlite.Stmt) error {
 			peer, err := adapter.Name(st.ColumnText(0))
 			adapter.AddLink(p, store.LinkInterval{Peer: peer, Interval: interval(st, 1, newest)}, st.ColumnBool(3))

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -17,6 +18,7 @@ import (
 
 	"github.com/xmppgraph/xmppgraph/crawl"
 	"github.com/xmppgraph/xmppgraph/examples/internal/store"
+	"github.com/xmppgraph/xmppgraph/examples/internal/store/internal/adapter"
 	"github.com/xmppgraph/xmppgraph/graph"
 	"github.com/xmppgraph/xmppgraph/xep"
 )
@@ -42,11 +44,24 @@ func Write(ctx context.Context, s store.Store, ack io.Writer) error {
 			return err
 		}
 		if n%3 == 0 {
-			if err := s.Observe(ctx, snapshot(start.Add(time.Duration(n)*time.Second), "step0.test step1.test")); err != nil {
+			// In pieces, so that it may well die between two of them.
+			pieces := adapter.InPieces(ctx, 8, func() error { return nil })
+			if err := s.Observe(pieces, observed(n)); err != nil {
 				return err
 			}
 		}
 	}
+}
+
+// observed is the network when the batch of a number had been saved: two that never change, and others that do.
+func observed(n int) *graph.Snapshot {
+	reports := []string{"step0.test step1.test"}
+	for i := 2; i < inStep-1; i++ {
+		if (n/3+i)%3 != 0 {
+			reports = append(reports, fmt.Sprintf("step%d.test step%d.test +%d", i, i+1, n%50))
+		}
+	}
+	return snapshot(start.Add(time.Duration(n)*time.Second), reports...)
 }
 
 // numbered is a batch: domains that each batch changes, and one of its own.
@@ -144,10 +159,31 @@ func check(t *testing.T, s store.Store, acked int) {
 		require.NoError(t, err)
 		require.Equal(t, []graph.Peer{}, r.Peers)
 	}
+	if m, err := s.Moment(t.Context(), start.Add(24*time.Hour)); !errors.Is(err, store.ErrNotFound) {
+		require.NoError(t, err)
+		requireWhole(t, m)
+	}
 	if last > 3 {
 		past, err := s.Past(t.Context(), xep.MustName("step0.test"))
 		require.NoError(t, err)
 		require.Len(t, past.Seen, 1)
 		require.Len(t, past.Links, 1)
+	}
+}
+
+// requireWhole checks that a moment is all of what was observed then.
+func requireWhole(t *testing.T, m *store.Moment) {
+	t.Helper()
+	want := observed(int(m.At.Sub(start) / time.Second))
+	require.Equal(t, want.Counts(), m.Counts)
+	require.Equal(t, want.Len(), len(m.Domains))
+	for i, d := range m.Domains {
+		require.Equal(t, want.NameAt(i), d.Name)
+		require.Equal(t, want.ReportingAt(i), d.Reporting)
+	}
+	require.Equal(t, want.Counts().Links, len(m.Links))
+	for _, l := range m.Links {
+		_, there := want.Link(l.A, l.B)
+		require.True(t, there)
 	}
 }

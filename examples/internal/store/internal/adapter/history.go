@@ -1,6 +1,8 @@
 package adapter
 
 import (
+	"cmp"
+
 	"github.com/xmppgraph/xmppgraph/examples/internal/store"
 	"github.com/xmppgraph/xmppgraph/graph"
 	"github.com/xmppgraph/xmppgraph/xep"
@@ -9,8 +11,7 @@ import (
 // Pair is a link by the ids of its ends, the smaller one first.
 type Pair [2]int64
 
-// PairOf returns the pair of two ids in whatever order.
-func PairOf(a, b int64) Pair { return Pair{min(a, b), max(a, b)} }
+func (p Pair) compare(q Pair) int { return cmp.Or(cmp.Compare(p[0], q[0]), cmp.Compare(p[1], q[1])) }
 
 // State is how a domain is while an interval lasts.
 type State struct {
@@ -18,97 +19,6 @@ type State struct {
 	Silent bool
 	// Unnamed is the number of its unnamed peers that was noted.
 	Unnamed int
-}
-
-// Open is what the database has before an observation.
-type Open struct {
-	// Named are the ids of the domains that may be named.
-	Named map[xep.Name]int64
-	// Domains and Links have open intervals.
-	Domains map[int64]State
-	Links   map[Pair]store.Claims
-}
-
-// NewOpen returns one with nothing in it.
-func NewOpen() Open {
-	return Open{make(map[xep.Name]int64), make(map[int64]State), make(map[Pair]store.Claims)}
-}
-
-// Turn is what an observation changes. What ends does so before anything begins.
-type Turn struct {
-	End        []int64
-	Begin      []Domain
-	EndLinks   []Pair
-	BeginLinks []Link
-}
-
-// Domain is the beginning of a domain's interval.
-type Domain struct {
-	ID int64
-	State
-	// Continues is whether the domain was there before, in another state.
-	Continues bool
-}
-
-// Link is the beginning of a link's interval.
-type Link struct {
-	Pair
-	Claims store.Claims
-	// Continues is whether the link was there before, in another state.
-	Continues bool
-}
-
-// Compare returns what turns the open intervals into those of a snapshot. It uses o up.
-//
-// Comparing with the last snapshot would be faster, but only the database knows what it lost since, by a purge or a sweep.
-func Compare(o Open, s *graph.Snapshot) (t Turn) {
-	ids := make([]int64, s.Len())
-	for i := range ids {
-		id, ok := o.Named[s.NameAt(i)]
-		if !ok {
-			continue
-		}
-		ids[i] = id
-		t.domain(o, id, State{!s.ReportingAt(i), s.UnnamedAt(i)})
-	}
-	for l := range s.Links() {
-		if ids[l.I] != 0 && ids[l.J] != 0 {
-			t.link(o, PairOf(ids[l.I], ids[l.J]), store.ClaimsOf(l))
-		}
-	}
-	for id := range o.Domains {
-		t.End = append(t.End, id)
-	}
-	for p := range o.Links {
-		t.EndLinks = append(t.EndLinks, p)
-	}
-	return t
-}
-
-// domain goes on with an interval, or begins one.
-func (t *Turn) domain(o Open, id int64, now State) {
-	was, open := o.Domains[id]
-	delete(o.Domains, id)
-	if open {
-		now.Unnamed = store.Coarse(was.Unnamed, now.Unnamed)
-		if now == was {
-			return
-		}
-		t.End = append(t.End, id)
-	}
-	t.Begin = append(t.Begin, Domain{id, now, open})
-}
-
-func (t *Turn) link(o Open, p Pair, now store.Claims) {
-	was, open := o.Links[p]
-	delete(o.Links, p)
-	if open {
-		if now == was {
-			return
-		}
-		t.EndLinks = append(t.EndLinks, p)
-	}
-	t.BeginLinks = append(t.BeginLinks, Link{p, now, open})
 }
 
 // Redact makes of a stored report one that may be shown: named has the end of each live verdict.

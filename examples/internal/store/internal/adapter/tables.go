@@ -1,6 +1,7 @@
 package adapter
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 )
@@ -33,6 +34,8 @@ type Table struct {
 	Columns []Column
 	// Later is how many of those at the end backups of the first format don't have.
 	Later int
+	// View has the rows that are copied, empty for all.
+	View string
 }
 
 // Tables are all tables that hold anything for longer than a process lives, in the order in which they can be filled.
@@ -42,17 +45,17 @@ var Tables = []Table{
 		{"name", Text}, {"due", Int}, {"added", Int}, {"answered", Int}, {"mentioned", Int}, {"failures", Int}, {"given_up", Bool},
 		{"advertised", Bool}, {"until", Int}, {"service", Text}, {"node", Raw}, {"by_default", Bool}, {"subscribed", Bool},
 		{"reported", Int}, {"hash", Bytes}, {"consented", Int},
-	}, 0},
-	{"reports", []string{"domain"}, []Column{{"hash", Bytes}, {"body", Bytes}}, 0},
+	}, 0, ""},
+	{"reports", []string{"domain"}, []Column{{"hash", Bytes}, {"body", Bytes}}, 0, ""},
 	{"observations", nil, []Column{
 		{"at", Int}, {"domains", Int}, {"reporting", Int}, {"links", Int}, {"mutual", Int}, {"lapsed", Int}, {"unnamed", Int},
-	}, 0},
+	}, 0, ""},
 	{"seen_domains", []string{"domain"}, []Column{
 		{"first", Int}, {"last", Int}, {"silent", Bool}, {"unnamed", Int}, {"continues", Bool},
-	}, 3},
-	{"seen_links", []string{"a", "b"}, []Column{{"first", Int}, {"last", Int}, {"claims", Int}, {"continues", Bool}}, 2},
-	{"exclusions", nil, []Column{{"name", Text}, {"since", Int}, {"reason", Text}}, 0},
-	{"documents", nil, []Column{{"key", Text}, {"etag", Raw}, {"fetched", Int}, {"body", Bytes}}, 0},
+	}, 3, "past_domains"},
+	{"seen_links", []string{"a", "b"}, []Column{{"first", Int}, {"last", Int}, {"claims", Int}, {"continues", Bool}}, 2, "past_links"},
+	{"exclusions", nil, []Column{{"name", Text}, {"since", Int}, {"reason", Text}}, 0, ""},
+	{"documents", nil, []Column{{"key", Text}, {"etag", Raw}, {"fetched", Int}, {"body", Bytes}}, 0, ""},
 }
 
 // Kinds are those of the values of a row.
@@ -70,7 +73,7 @@ func (t *Table) Kinds() []Kind {
 // Select is the query for all rows; column writes a column of a kind as an expression.
 func (t *Table) Select(column func(name string, k Kind) string) string {
 	var exprs []string
-	from := t.Name + " AS t"
+	from := cmp.Or(t.View, t.Name) + " AS t"
 	for i, r := range t.Refs {
 		exprs = append(exprs, fmt.Sprintf("d%d.name", i))
 		from += fmt.Sprintf(" JOIN domains AS d%[1]d ON d%[1]d.id = t.%[2]s", i, r)
