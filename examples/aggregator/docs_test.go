@@ -138,10 +138,13 @@ func splitWords(line string) (words []string) {
 	return words
 }
 
-// need returns a program, or skips the test where it is not installed, which in CI would look like success.
+// need returns a program. Where it is not installed the test is skipped, but fails in CI, where that would look like success.
 func need(t *testing.T, program string) string {
 	t.Helper()
 	path, err := exec.LookPath(program)
+	if err != nil && os.Getenv("CI") == "true" {
+		t.Fatalf("%s is not installed (.ci/run installs it)", program)
+	}
 	if err != nil {
 		t.Skipf("%s is not installed", program)
 	}
