@@ -5,11 +5,13 @@ package main
 import (
 	"context"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.yaml.in/yaml/v3"
@@ -108,11 +110,24 @@ func (o *operator) command(t *testing.T, line string) {
 		require.NoError(t, os.WriteFile(filepath.Join(o.lab.Prosody.Dir(), "modules", filepath.Base(words[1])), content, 0o644))
 	case words[0] == "ejabberdctl":
 		o.lab.Ejabberd.Ctl(t, words[1:]...)
+		accepts(t, o.server, true)
 	case words[0] == "reporter":
 		o.reporter(t, words[1:])
 	default:
 		t.Fatalf("the walk does not know %q", line)
 	}
+}
+
+// accepts waits until somebody listens at an address, or nobody does. After a change of ejabberd's configuration that takes a moment.
+func accepts(t *testing.T, address string, want bool) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		c, err := net.Dial("tcp", address)
+		if err == nil {
+			c.Close()
+		}
+		return (err == nil) == want
+	}, time.Minute, 100*time.Millisecond)
 }
 
 // reporter runs the program: with -check it must find nothing to do, and otherwise it goes on beside the test.
@@ -298,6 +313,11 @@ func stockEjabberd(t *testing.T, lab *integration.Lab) (conf func(t *testing.T, 
 				listen = append(listen, l)
 			}
 		}
+		// ejabberd closes a port after it has opened the one that takes its place, if it can, so that ours goes first.
+		config["listen"] = listen
+		writeYAML(t, file, config)
+		lab.Ejabberd.Ctl(t, "reload_config")
+		accepts(t, lab.Ejabberd.Component(), false)
 		for _, l := range block["listen"].([]any) {
 			l.(map[string]any)["ip"] = lab.Ejabberd.Address()
 			listen = append(listen, l)
