@@ -8,7 +8,7 @@ import (
 // Bounds of what an edition remembers of documents that depend on a visitor's input.
 const (
 	maxRecent = 256     // documents
-	maxBytes  = 4 << 20 // bytes of all of them together, those that were made for compression included
+	maxBytes  = 8 << 20 // bytes of all of them together, those that were made for compression included
 )
 
 // recent are documents that were asked for lately. There is no end of what visitors can ask for, but they ask for the same:

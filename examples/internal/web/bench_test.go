@@ -47,12 +47,20 @@ func BenchmarkPages(b *testing.B) {
 			"map":     func(n string) string { return "/?focus=" + n },
 		} {
 			b.Run(name+"/"+strconv.Itoa(size), func(b *testing.B) {
-				h := New(edition.New(g, edition.Options{}), Options{})
-				i := 0
-				serve(b, h, path(names[0]))
+				// The first is for what all of them share, such as the layout.
+				begin := func() *Server {
+					h := New(edition.New(g, edition.Options{}), Options{})
+					serve(b, h, path(names[0]))
+					return h
+				}
+				h, i := begin(), 0
 				for b.Loop() {
-					i++
-					serve(b, h, path(names[i%len(names)]))
+					if i++; i == len(names) {
+						b.StopTimer()
+						h, i = begin(), 1
+						b.StartTimer()
+					}
+					serve(b, h, path(names[i]))
 				}
 			})
 		}
@@ -78,14 +86,44 @@ func BenchmarkWhole(b *testing.B) {
 	}
 }
 
-func serve(b *testing.B, h http.Handler, path string) {
+// BenchmarkAgain asks for the same page of the same edition time and again, as a browser does.
+func BenchmarkAgain(b *testing.B) {
+	g, names := likeReal(6000)
+	h := New(edition.New(g, edition.Options{}), Options{})
+	for name, path := range map[string]string{
+		"second": "/domains?page=2", "search": "/domains?q=a&sort=first", "domain": "/domains/" + names[0], "focus": "/?focus=" + names[0],
+	} {
+		b.Run(name+"/200", func(b *testing.B) {
+			for b.Loop() {
+				serve(b, h, path, "Accept-Encoding", "gzip")
+			}
+		})
+		b.Run(name+"/304", func(b *testing.B) {
+			tag := serve(b, h, path, "Accept-Encoding", "gzip").Get("Etag")
+			for b.Loop() {
+				serve(b, h, path, "Accept-Encoding", "gzip", "If-None-Match", tag)
+			}
+		})
+	}
+}
+
+// serve asks for a path with header fields, names and values by turns, and returns those of the answer.
+func serve(b *testing.B, h http.Handler, path string, fields ...string) http.Header {
 	b.Helper()
 	w := &discard{header: make(http.Header)}
 	r, err := http.NewRequestWithContext(b.Context(), http.MethodGet, path, nil)
 	require.NoError(b, err)
+	for i := 0; i < len(fields); i += 2 {
+		r.Header.Set(fields[i], fields[i+1])
+	}
 	h.ServeHTTP(w, r)
+	if w.status == http.StatusNotModified {
+		require.NotEmpty(b, r.Header.Get("If-None-Match"))
+		return w.header
+	}
 	require.Zero(b, w.status, path)
 	require.NotZero(b, w.n)
+	return w.header
 }
 
 // discard is a client that only counts.

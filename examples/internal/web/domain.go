@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -68,9 +69,10 @@ func (s *Server) serveDomain(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, path, http.StatusMovedPermanently)
 		return
 	}
-	v := s.domainView(r.Context(), ed, i, s.origin(r))
-	s.addVisit(w, r, &v)
-	s.show(w, r, ed, "", false, func() (string, any, error) { return "domain", v, nil })
+	known, origin := s.known(w, r, name), s.origin(r)
+	s.show(w, r, ed, known.key(name, origin), false, func() (string, any, error) {
+		return "domain", s.domainView(ed, i, known, origin), nil
+	})
 }
 
 // shown finds a domain by what is in an address. It says no alike to what is unknown and to what may not be named.
@@ -83,14 +85,14 @@ func shown(ed *edition.Edition, text string) (name xep.Name, i int, ok bool) {
 	return name, i, ok
 }
 
-func (s *Server) domainView(ctx context.Context, ed *edition.Edition, i int, origin string) domainView {
+func (s *Server) domainView(ed *edition.Edition, i int, known known, origin string) domainView {
 	snap := ed.Snapshot()
 	d := snap.DomainAt(i)
 	path := "/domains/" + d.Name.String()
 	v := domainView{
 		frame: s.frame(ed, "domain", path, d.Name.Unicode(), fmt.Sprintf("%s on the XMPP network: %s to named domains, when it was seen, and what it says of itself.",
 			d.Name.Unicode(), counted(d.Degree, "link", "links"))),
-		D: d, Domain: labelOf(d.Name), First: d.First, Reason: reasons["advertised"], Picture: newNear(snap, i),
+		D: d, Domain: labelOf(d.Name), First: d.First, Reason: reasons[known.Reason], Trace: known.Trace, Picture: newNear(snap, i),
 	}
 	v.Image = path + "/og.png"
 	if d.Users != nil {
@@ -102,7 +104,7 @@ func (s *Server) domainView(ctx context.Context, ed *edition.Edition, i int, ori
 			v.Mutual = len(g.Links)
 		}
 	}
-	s.addHistory(ctx, &v)
+	v.addHistory(known.Seen)
 	v.addSnippets(origin)
 	return v
 }
@@ -123,25 +125,44 @@ var reasons = map[string]string{
 	"listed":     "It is on a list of public providers, whose domains the operator of this site names without their asking for it. XEP-0485 does not know that exception.",
 }
 
-// addVisit adds what the interface for programs knows beyond the graph: why the domain may be named, and how the last visit went.
-func (s *Server) addVisit(w http.ResponseWriter, r *http.Request, v *domainView) {
+// known is what is known of a domain beyond the graph.
+type known struct {
+	// Seen is when it was, the earliest first.
+	Seen []store.Interval
+	// Reason is why it may be named, a key of reasons.
+	Reason string
+	Trace  *lastVisit
+}
+
+// known asks the history and the interface for programs, each of which the page is whole without.
+func (s *Server) known(w http.ResponseWriter, r *http.Request, name xep.Name) known {
+	k := known{Seen: s.seen(r.Context(), name), Reason: "advertised"}
 	if s.o.Programs == nil {
-		return
+		return k
 	}
-	answer := s.ask(w, r, http.MethodGet, domainPath+v.D.Name.String(), nil)
+	answer := s.ask(w, r, http.MethodGet, domainPath+name.String(), nil)
 	var told struct {
 		Verdict struct{ Reason string }
 		Trace   *lastVisit
 	}
 	if answer.status != http.StatusOK || json.Unmarshal(answer.body.Bytes(), &told) != nil {
-		// The page is whole without it.
-		return
+		return k
 	}
-	v.Trace = told.Trace
+	k.Trace = told.Trace
 	// A visit that came to nothing doesn't make a domain one that is only listed: its opt-in is from before.
-	if told.Verdict.Reason == "listed" && v.Trace.refused() {
-		v.Reason = reasons["listed"]
+	if told.Verdict.Reason == "listed" && k.Trace.refused() {
+		k.Reason = "listed"
 	}
+	return k
+}
+
+// key stands for a page that is made from this, and which a visitor has found at an origin.
+func (k known) key(name xep.Name, origin string) string {
+	b, err := json.Marshal(k)
+	if err != nil {
+		return ""
+	}
+	return fmt.Sprintf("page domain %s %s %x", name, origin, sha256.Sum256(b))
 }
 
 // refused tells whether the domain answered, and did not opt in.
@@ -205,22 +226,29 @@ func saying(c graph.Claim) string {
 	return strings.ReplaceAll(c.Directions.String(), ",", ", ")
 }
 
-// addHistory adds when the domain was seen.
-func (s *Server) addHistory(ctx context.Context, v *domainView) {
+// seen returns when a domain was seen, nothing where nobody can tell.
+func (s *Server) seen(ctx context.Context, name xep.Name) []store.Interval {
 	if s.o.History == nil {
-		return
+		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, historyBudget)
 	defer cancel()
-	past, err := s.o.History.Past(ctx, v.D.Name)
-	if err != nil || len(past.Seen) == 0 {
-		// The page is whole without it.
+	past, err := s.o.History.Past(ctx, name)
+	if err != nil {
+		return nil
+	}
+	return past.Seen
+}
+
+// addHistory adds when the domain was seen.
+func (v *domainView) addHistory(seen []store.Interval) {
+	if len(seen) == 0 {
 		return
 	}
-	if first := past.Seen[0].First; first.Before(v.First) {
+	if first := seen[0].First; first.Before(v.First) {
 		v.First = first
 	}
-	v.Seen = slices.Clone(past.Seen)
+	v.Seen = slices.Clone(seen)
 	slices.Reverse(v.Seen)
 	if len(v.Seen) > maxIntervals {
 		v.Earlier = len(v.Seen) - maxIntervals

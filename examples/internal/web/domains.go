@@ -116,8 +116,7 @@ func direction(falling bool) string {
 }
 
 // rows returns the domains whose name holds the query, sorted.
-func (l listing) rows(snap *graph.Snapshot) []row {
-	mutual := mutualLinks(snap)
+func (l listing) rows(snap *graph.Snapshot, mutual []int) []row {
 	query := strings.ToLower(l.query)
 	var all []row
 	for i := range snap.Len() {
@@ -134,6 +133,11 @@ func (l listing) rows(snap *graph.Snapshot) []row {
 		return cmp.Or(l.order.compare(a, b), cmp.Compare(unnamed(b), unnamed(a)))
 	})
 	return all
+}
+
+// mutualOf returns the numbers of mutual links, which are counted once for an edition.
+func mutualOf(ed *edition.Edition) []int {
+	return ed.Value("page mutual", func() any { return mutualLinks(ed.Snapshot()) }).([]int)
 }
 
 // mutualLinks counts the mutual links of each domain.
@@ -213,13 +217,13 @@ type domainsView struct {
 func (s *Server) serveDomains(w http.ResponseWriter, r *http.Request) {
 	ed := s.press.Current()
 	l := parseListing(r.URL.Query())
-	s.show(w, r, ed, "page domains", l.link() == "/domains", func() (string, any, error) {
+	s.show(w, r, ed, "page "+l.link(), l.link() == "/domains", func() (string, any, error) {
 		return "domains", s.domainsView(ed, l), nil
 	})
 }
 
 func (s *Server) domainsView(ed *edition.Edition, l listing) domainsView {
-	rows := l.rows(ed.Snapshot())
+	rows := l.rows(ed.Snapshot(), mutualOf(ed))
 	pages := max(1, (len(rows)+perPage-1)/perPage)
 	l.page = min(l.page, pages)
 	v := domainsView{

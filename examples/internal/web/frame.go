@@ -88,9 +88,12 @@ func (s *Server) render(page string, v any) (*edition.Document, error) {
 	return edition.NewDocument(htmlType, b.Bytes()), nil
 }
 
-// show answers with a page that is the same for all visitors of an edition if keep is true.
+// show answers with a page of an edition. The key stands for everything that the page shows beside the edition.
+//
+// With keep it stays for as long as the edition, so that the number of such keys must be bounded. Without, it stays for as long as it is
+// asked for often enough. An empty key is for what must be made anew for each visitor.
 func (s *Server) show(w http.ResponseWriter, r *http.Request, ed *edition.Edition, key string, keep bool, make func() (string, any, error)) {
-	doc, err := ed.Document(key, keep, func() (*edition.Document, error) {
+	doc, err := paged(ed, key, keep, func() (*edition.Document, error) {
 		page, v, err := make()
 		if err != nil {
 			return nil, err
@@ -103,6 +106,13 @@ func (s *Server) show(w http.ResponseWriter, r *http.Request, ed *edition.Editio
 	}
 	w.Header().Set("Cache-Control", "no-cache")
 	doc.Serve(w, r)
+}
+
+func paged(ed *edition.Edition, key string, keep bool, make func() (*edition.Document, error)) (*edition.Document, error) {
+	if key == "" || keep {
+		return ed.Document(key, keep, make)
+	}
+	return ed.Recent(key, make)
 }
 
 // showStatus answers with a page that is not for keeping, under a status of its own.

@@ -20,7 +20,7 @@ type mapView struct {
 func (s *Server) serveMap(w http.ResponseWriter, r *http.Request) {
 	ed := s.press.Current()
 	query := clean(strings.TrimSpace(r.URL.Query().Get("focus")))
-	s.show(w, r, ed, "page map", query == "", func() (string, any, error) {
+	s.show(w, r, ed, "page map "+query, query == "", func() (string, any, error) {
 		return "map", s.mapView(ed, query), nil
 	})
 }

@@ -48,7 +48,11 @@ type top struct {
 func (s *Server) serveStats(w http.ResponseWriter, r *http.Request) {
 	ed := s.press.Current()
 	series := s.series(r.Context(), s.o.Now())
-	s.show(w, r, ed, "page stats", s.o.History == nil, func() (string, any, error) {
+	key := "page stats"
+	if s.o.History != nil {
+		key = "" // the past grows while the edition stays the same
+	}
+	s.show(w, r, ed, key, key != "", func() (string, any, error) {
 		return "stats", s.statsView(ed, series), nil
 	})
 }

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -84,6 +85,36 @@ func TestNotModified(t *testing.T) {
 	tag := get(t, h, "/domains").Header.Get("ETag")
 	g.Apply(graph.Report{Domain: xep.MustName("e.test"), Until: noon.Add(time.Hour)})
 	require.NotEqual(t, tag, get(t, h, "/domains").Header.Get("ETag"))
+}
+
+// A page that depends on what a visitor asks for is made once for all who ask the same of an edition, at one address.
+func TestPagesAreRemembered(t *testing.T) {
+	now := noon
+	press := press(&now)
+	h := New(press, Options{Site: Site{URL: "https://graph.test"}})
+	for url, key := range map[string]string{
+		"/domains?q=b&sort=links&page=1": "page /domains?q=b",
+		"/?focus=a.test":                 "page map a.test",
+		"/domains/a.test":                known{Reason: "advertised"}.key(xep.MustName("a.test"), "https://graph.test"),
+	} {
+		page := body(t, get(t, h, url))
+		doc, err := press.Current().Recent(key, func() (*edition.Document, error) { return nil, errors.New("forgotten") })
+		require.NoError(t, err, url)
+		require.Equal(t, page, string(doc.Bytes()), url)
+	}
+}
+
+// Two visitors who found the site at different addresses get pages of their own.
+func TestPagesOfSeveralOrigins(t *testing.T) {
+	now := noon
+	h := New(press(&now), Options{})
+	for _, host := range []string{"one.test", "two.test", "one.test"} {
+		r := httptest.NewRequest(http.MethodGet, "/domains/a.test", nil)
+		r.Host = host
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		require.Contains(t, w.Body.String(), "http://"+host+"/domains/a.test")
+	}
 }
 
 func TestPage(t *testing.T) {
