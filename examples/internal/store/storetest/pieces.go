@@ -13,8 +13,8 @@ import (
 	"github.com/xmppgraph/xmppgraph/xep"
 )
 
-// enough ends an observation.
-var enough = errors.New("enough")
+// errEnough ends an observation.
+var errEnough = errors.New("enough")
 
 // observeBy observes in pieces of two rows, and calls between after each but the last.
 func (b *bed) observeBy(ctx context.Context, minutes int, between func() error, reports ...string) error {
@@ -64,7 +64,7 @@ func (b *bed) manyAttempts(whole *bed, minutes int, reports []string) int {
 				cancel()
 				return nil
 			}
-			return enough
+			return errEnough
 		}, reports...)
 		cancel()
 		if pieces < stop {
@@ -76,7 +76,7 @@ func (b *bed) manyAttempts(whole *bed, minutes int, reports []string) int {
 		if stop%2 == 0 {
 			require.ErrorIs(t, err, context.Canceled)
 		} else {
-			require.ErrorIs(t, err, enough)
+			require.ErrorIs(t, err, errEnough)
 		}
 		b.requireLike(whole, before)
 		if stop == 4 {
@@ -136,11 +136,11 @@ func sweepOfHalf(t *testing.T, b *bed) {
 	n := 0
 	err := b.observeBy(t.Context(), 10, func() error {
 		if n++; n == 3 {
-			return enough
+			return errEnough
 		}
 		return nil
 	}, "a.test b.test +40", "c.test", "b.test a.test c.test +9")
-	require.ErrorIs(t, err, enough)
+	require.ErrorIs(t, err, errEnough)
 	require.NoError(t, b.Exclude(t.Context(), store.Exclusion{Domain: xep.MustName("c.test")}))
 	b.sweep(store.Retention{History: 8 * time.Minute})
 	require.NoError(t, b.Readmit(t.Context(), names("c.test")...))
