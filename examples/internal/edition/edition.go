@@ -18,6 +18,8 @@ type Edition struct {
 	base, snap   *graph.Snapshot // as the graph has it, and without those who are excluded
 	taken, until time.Time
 	past         bool // whether it is of another time than the present
+	held         int  // what it takes in memory, in domains and links
+	refreshed    atomic.Uint64
 
 	mu     sync.Mutex
 	docs   map[string]*lazy // nil once there is a newer edition

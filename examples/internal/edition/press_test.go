@@ -71,6 +71,34 @@ func TestCurrentChangesOncePerPulse(t *testing.T) {
 	require.Len(t, names(p.Current()), 3, "the first change after a pause shows at once")
 }
 
+// Of a large network the present edition is handed out while the next one is made, unless somebody must not be in it any more.
+func TestNobodyWaitsForALargeEdition(t *testing.T) {
+	w := newWorld(t)
+	w.report("a.test")
+	out := map[xep.Name]bool{}
+	p := w.press(Options{Exclude: func(n xep.Name) bool { return out[n] }})
+	p.large = 1
+	first := p.Current()
+	ready := func() {
+		p.making.Lock()
+		defer p.making.Unlock()
+	}
+
+	w.report("b.test")
+	w.now = w.now.Add(time.Minute)
+	require.Same(t, first, p.Current())
+	ready()
+	require.Equal(t, []string{"a.test", "b.test"}, names(p.Current()))
+
+	w.report("c.test")
+	out[xep.MustName("b.test")] = true
+	p.Refresh()
+	require.Equal(t, []string{"a.test", "c.test"}, names(p.Current()))
+
+	w.now = w.now.Add(2 * time.Hour)
+	require.Empty(t, names(p.Current()), "verdicts have ended")
+}
+
 func TestLapsedNameIsGoneWithinThePulse(t *testing.T) {
 	w := newWorld(t)
 	w.report("a.test")
