@@ -94,6 +94,8 @@ type Crawler struct {
 	// GiveUp is the silence after which a domain is given up. 0 means [DefaultGiveUp].
 	GiveUp time.Duration
 	// MaxDomains bounds the domains that are known at a time. 0 means [DefaultMaxDomains].
+	// Of a hundredth of it, and of 1,000 at least, may the reports of one registrable domain make known that don't opt in,
+	// so that nobody fills it alone with names that are made up. That is not bounded in a single round, nor where MaxUnconfirmed is below 0.
 	MaxDomains int
 	// MaxUnconfirmed bounds the domains of one registrable domain that are known at a time and don't opt in; as many more may be as do.
 	// Those beyond it take turns, at most one for each place and interval, and those that never answered go first.
@@ -276,6 +278,9 @@ func (c *Crawler) newRun() (*run, error) {
 		frontier:    newFrontier(or(c.MaxDomains, DefaultMaxDomains), c.Seed),
 	}
 	r.frontier.perSite = or(c.MaxUnconfirmed, DefaultMaxUnconfirmed)
+	if r.frontier.perSite >= 0 && !r.once {
+		r.frontier.perBringer = max(leastPerBringer, r.frontier.limit/bringersToFill)
+	}
 	r.frontier.maxStrangers = r.concurrency - r.concurrency/4
 	if r.hold.init(c); c.Share != nil {
 		r.store = sharedStore{r}

@@ -60,6 +60,8 @@ type entry struct {
 	site           *site
 	confirmed      bool
 	previous, next *entry
+	// bringer is the site whose report made the domain known, nil where it was none or the domain was confirmed since.
+	bringer *site
 	// stranger tells that the flight is one of those that the frontier bounds.
 	stranger bool
 }
@@ -86,6 +88,8 @@ type frontier struct {
 	// sites are the owners of what is known, each of which has room for perSite domains that don't opt in, below 0 for any number.
 	sites   map[string]*site
 	perSite int
+	// perBringer is how many domains that don't opt in the reports of one site may make known, below 0 any number.
+	perBringer int
 }
 
 func newFrontier(limit int, seed uint64) *frontier {
@@ -96,6 +100,7 @@ func newFrontier(limit int, seed uint64) *frontier {
 		maxStrangers: math.MaxInt,
 		sites:        make(map[string]*site),
 		perSite:      -1,
+		perBringer:   -1,
 	}
 }
 

@@ -94,7 +94,7 @@ func (r *run) report(e *entry, res *Result, t *teller) {
 	// Another one begins each time, so that all names of a site without room get their turn.
 	r.mentioning += 0x9e3779b9
 	for i := range res.Neighbours {
-		r.mention(res.Neighbours[(i+int(r.mentioning%uint64(len(res.Neighbours))))%len(res.Neighbours)], t.at)
+		r.mention(res.Neighbours[(i+int(r.mentioning%uint64(len(res.Neighbours))))%len(res.Neighbours)], e.site, t.at)
 	}
 	if bad := r.judge(e, res); len(bad) > 0 {
 		for _, q := range bad {
@@ -134,16 +134,16 @@ func withdrawn(err error) bool {
 	return errors.Is(err, pubsub.ErrNoItem) || errors.Is(err, stanza.Error{Condition: stanza.ItemNotFound})
 }
 
-// mention puts a neighbour on the frontier.
-func (r *run) mention(n xep.Name, now time.Time) {
+// mention puts a neighbour on the frontier that a report of a site names.
+func (r *run) mention(n xep.Name, by *site, now time.Time) {
 	if r.excluded(n) {
 		return
 	}
 	if !r.holds(n) {
-		r.elsewhere(n, now)
+		r.elsewhere(n, by, now)
 		return
 	}
-	if e, isNew := r.acquaint(n, now); e != nil {
+	if e, isNew := r.acquaint(n, by, now); e != nil {
 		e.mentioned = now
 		if isNew {
 			r.touch(e)

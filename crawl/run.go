@@ -319,7 +319,7 @@ func (r *run) submit(name xep.Name) error {
 	defer poke(r.wake)
 	now := r.clock.Now()
 	if !r.holds(name) {
-		r.elsewhere(name, now)
+		r.elsewhere(name, nil, now)
 		return nil
 	}
 	e, isNew := r.invite(name, now)

@@ -87,7 +87,7 @@ type holding struct {
 	// mentioned are domains of others that the store does not know of yet, told those it was told of lately.
 	mentioned map[xep.Name]struct{}
 	told      map[xep.Name]time.Time
-	// sites counts what was mentioned of each site lately, and sweep is how large it may grow before what is past is thrown away.
+	// sites counts what was mentioned of each site lately, and by each, and sweep is how large it may grow before what is past is thrown away.
 	sites map[string]*mentions
 	sweep int
 	seeds map[xep.Name]bool
@@ -140,10 +140,14 @@ func (r *run) underLease(ctx context.Context) context.Context {
 	return ctx
 }
 
-// elsewhere notes that a report named a domain of another crawler. The caller holds the lock.
-func (r *run) elsewhere(n xep.Name, now time.Time) {
+// elsewhere notes that a report of a site, nil for none, named a domain of another crawler. The caller holds the lock.
+func (r *run) elsewhere(n xep.Name, by *site, now time.Time) {
 	h := &r.hold
 	if _, waits := h.mentioned[n]; waits || now.Before(h.told[n].Add(mentionAgain)) || len(h.mentioned) >= maxUnsaved {
+		return
+	}
+	if r.frontier.perBringer >= 0 && by != nil && !h.spend("by "+by.name, now, r.frontier.perBringer) {
+		r.crowded++
 		return
 	}
 	if site := siteOf(n); r.frontier.perSite >= 0 && !h.spend(site, now, r.frontier.roomOf(site)) {

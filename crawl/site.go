@@ -8,6 +8,13 @@ import (
 	"github.com/xmppgraph/xmppgraph/xep"
 )
 
+const (
+	// bringersToFill is how many sites it takes to fill the frontier with names that are made up.
+	bringersToFill = 100
+	// leastPerBringer is more than most reports name.
+	leastPerBringer = 1000
+)
+
 // siteOf is what one owner has, as far as the list of public suffixes knows: a registrable domain.
 func siteOf(name xep.Name) string {
 	if !name.IsIP() {
@@ -24,6 +31,8 @@ type site struct {
 	// confirmed counts those that may be named, said so in their last answer, or were given as seeds; the others are a list that begins at first.
 	confirmed, others int
 	first             *entry
+	// brought counts the domains that its reports made known and that were never confirmed.
+	brought int
 	// full is when it may be worth while to look for one that can be replaced.
 	full time.Time
 }
@@ -57,6 +66,9 @@ func (f *frontier) enrol(e *entry) {
 func (f *frontier) rank(e *entry) {
 	s := e.site
 	confirmed := e.seed || e.advertised || !e.until.IsZero()
+	if confirmed {
+		f.clear(e)
+	}
 	switch {
 	case s == nil || e.confirmed == confirmed:
 		return
@@ -82,9 +94,37 @@ func (f *frontier) strike(e *entry) {
 		s.unlist(e)
 	}
 	e.site, e.confirmed = nil, false
-	if s.confirmed+s.others == 0 {
+	f.clear(e)
+	f.prune(s)
+}
+
+// prune forgets a site of which nothing is known, and that brought nothing.
+func (f *frontier) prune(s *site) {
+	if s.confirmed+s.others+s.brought == 0 {
 		delete(f.sites, s.name)
 	}
+}
+
+// bring holds a new domain against the site whose report named it, until it is confirmed or forgotten.
+func (f *frontier) bring(e *entry, by *site) {
+	if by != nil && !e.confirmed {
+		e.bringer = by
+		by.brought++
+	}
+}
+
+// clear ends what bring began.
+func (f *frontier) clear(e *entry) {
+	if s := e.bringer; s != nil {
+		e.bringer = nil
+		s.brought--
+		f.prune(s)
+	}
+}
+
+// credible tells whether the reports of a site may make known one more domain.
+func (f *frontier) credible(by *site) bool {
+	return f.perBringer < 0 || by == nil || by.brought < f.perBringer
 }
 
 func (s *site) list(e *entry) {
@@ -175,13 +215,20 @@ func lesser(x, y *entry) *entry {
 	return x
 }
 
-// acquaint puts a domain on the frontier that a report names. It returns nil where there is no room for it. The caller holds the lock.
-func (r *run) acquaint(name xep.Name, now time.Time) (e *entry, isNew bool) {
+// acquaint puts a domain on the frontier that a report of a site names. It returns nil where there is no room for it. The caller holds the lock.
+func (r *run) acquaint(name xep.Name, by *site, now time.Time) (e *entry, isNew bool) {
 	if e, known := r.frontier.entries[name]; known {
 		return e, false
 	}
+	if !r.frontier.credible(by) {
+		r.crowded++
+		return nil, false
+	}
 	instead, ok := r.frontier.vacancy(name, now, r.interval)
-	return r.admitNew(name, now, instead, ok)
+	if e, isNew = r.admitNew(name, now, instead, ok); isNew {
+		r.frontier.bring(e, by)
+	}
+	return e, isNew
 }
 
 // invite puts a domain on the frontier that somebody asks for. It returns nil where there is no room for it. The caller holds the lock.

@@ -88,6 +88,52 @@ func TestMadeUpNames(t *testing.T) {
 	})
 }
 
+// Whoever makes up domains of all owners fills a part of the frontier, so that there is room for those that others name.
+func TestMadeUpDomains(t *testing.T) {
+	for name, unbounded := range map[string]bool{"bounded": false, "not bounded": true} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				const real = 200
+				n := newFakeNet()
+				invent := func(round int) {
+					var names []string
+					for i := range 600 {
+						names = append(names, fmt.Sprintf("x%d-%d.test", round, i))
+					}
+					n.report("evil.test", names...)
+				}
+				var names []string
+				for i := range real {
+					names = append(names, fmt.Sprintf("real%d.test", i))
+					n.report(names[i], "good.test")
+				}
+				n.report("good.test", names...)
+				invent(0)
+				c, g := newCrawler(n, "evil.test")
+				c.MaxDomains, c.NoSubscriptions, c.Poll = leastPerBringer+real+2, true, DefaultInterval
+				if unbounded {
+					c.MaxUnconfirmed = -1
+				}
+				background(t, c, g)
+				for round := range 6 {
+					invent(round)
+					time.Sleep(time.Hour)
+				}
+				err := c.Submit("good.test")
+				if unbounded {
+					require.ErrorIs(t, err, errFull, "the test would show nothing")
+					return
+				}
+				require.NoError(t, err)
+				require.Equal(t, leastPerBringer+2, c.Stats().Known)
+				time.Sleep(time.Hour)
+				require.Len(t, shown(g), real+2)
+				require.Positive(t, c.Stats().Crowded)
+			})
+		})
+	}
+}
+
 // A store that somebody else has filled with such names is emptied of what there is no room for.
 func TestMadeUpNamesFromAStore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -220,7 +266,8 @@ func TestSitesAreCounted(t *testing.T) {
 					require.True(t, instead.answered.IsZero() || !instead.confirmed)
 					f.remove(instead)
 				}
-				f.add(name, now)
+				e, _ := f.add(name, now)
+				f.bring(e, f.sites[fmt.Sprintf("s%d.test", rng.IntN(5))])
 			}
 		case e.place != placeFlight && rng.IntN(4) == 0:
 			f.remove(e)
@@ -243,8 +290,12 @@ func TestSitesAreCounted(t *testing.T) {
 
 func requireCounted(t *testing.T, f *frontier) {
 	t.Helper()
-	confirmed, others := make(map[string]int), make(map[string]int)
+	confirmed, others, brought := make(map[string]int), make(map[string]int), make(map[*site]int)
 	for _, e := range f.entries {
+		if e.bringer != nil {
+			require.False(t, e.confirmed)
+			brought[e.bringer]++
+		}
 		if e.confirmed {
 			confirmed[siteOf(e.name)]++
 		} else {
@@ -254,6 +305,7 @@ func requireCounted(t *testing.T, f *frontier) {
 	for name, s := range f.sites {
 		require.Equal(t, confirmed[name], s.confirmed)
 		require.Equal(t, others[name], s.others)
+		require.Equal(t, brought[s], s.brought)
 		listed := 0
 		for e := s.first; e != nil; e = e.next {
 			listed++

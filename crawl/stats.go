@@ -29,7 +29,8 @@ type Stats struct {
 	Quarantined map[Reason]uint64
 	// Notices are what the subscriber counted, such as notices from those who were not asked.
 	Notices pubsub.EventCounters
-	// Crowded counts the domains that were not taken in, or were given up for another one, because too many of their site don't opt in.
+	// Crowded counts the domains that were not taken in, or were given up for another one, because too many of their site don't opt in,
+	// or too many of those that reports of one site named.
 	// The same one may count again with every report that names it.
 	Crowded uint64
 	// Unsaved is the number of domains whose latest state is not in the store yet, SaveErr why the last attempt failed.

@@ -104,7 +104,7 @@ func crawlMetrics(c *crawling) []metrics.Family {
 		metrics.One(prefix+"crawl_in_flight", metrics.Gauge, "Domains being visited.", float64(c.InFlight)),
 		metrics.One(prefix+"crawl_subscribed", metrics.Gauge, "Nodes whose events come.", float64(c.Subscribed)),
 		metrics.One(prefix+"crawl_pushed_total", metrics.Counter, "Reports that came as events.", float64(c.Pushed)),
-		metrics.One(prefix+"crawl_crowded_total", metrics.Counter, "Domains not taken in, or given up, because too many of their site don't opt in.", float64(c.Crowded)),
+		metrics.One(prefix+"crawl_crowded_total", metrics.Counter, "Domains not taken in, or given up, because too many of their site, or of those a site named, don't opt in.", float64(c.Crowded)),
 		metrics.One(prefix+"crawl_unsaved", metrics.Gauge, "Domains of which the database does not know the latest.", float64(c.Unsaved)),
 		by("crawl_visits_total", "outcome", "Finished visits.", c.Visits),
 		by("crawl_failures_total", "reason", "What went wrong.", c.Failures),
