@@ -59,6 +59,7 @@ type Graph struct {
 	version uint64
 	sweepAt uint32 // when to sweep next, or at how many names
 	sweepOn uint32
+	said    []said // is used again for each report
 	changed chan struct{}
 }
 
@@ -254,7 +255,6 @@ func (g *Graph) makeRecord(id uint32, r Report, at uint32) *record {
 		at:       at,
 		unnamed:  uint32(min(max(r.Unnamed, 0), mostUnnamed)),
 		software: noSoftware,
-		claims:   make([]claim, 0, min(len(r.Peers), g.most)),
 	}
 	if r.Software != "" || r.Version != "" {
 		rec.software = unique.Make(software{r.Software, r.Version})
@@ -263,20 +263,32 @@ func (g *Graph) makeRecord(id uint32, r Report, at uint32) *record {
 		users := *r.Users
 		rec.users = &users
 	}
-	var found [ahead]uint32
+	g.said = g.said[:0]
+	var found, first [ahead]uint32
 	for peers := range slices.Chunk(r.Peers, ahead) {
 		g.table.seek(peers, &found)
+		g.sighted(found[:len(peers)], &first)
 		for k := range peers {
-			g.claim(rec, id, &peers[k], found[k], at)
+			g.claim(rec, id, &peers[k], found[k], first[k], at)
 		}
 	}
-	rec.claims = mergeClaims(rec.claims)
+	rec.claims = mergeClaims(g.said, at)
 	return rec
 }
 
+// sighted finds when several domains, given by their numbers plus one, were first seen, with their cache misses at the same time as in [table.seek].
+func (g *Graph) sighted(found []uint32, first *[ahead]uint32) {
+	for k, f := range found {
+		if f != 0 {
+			first[k] = g.fact(f - 1).first
+		}
+	}
+}
+
 // claim adds what a record of a domain says on a peer, whose number plus one is known or zero.
-func (g *Graph) claim(rec *record, id uint32, p *Peer, known, at uint32) {
-	if p.Name.IsZero() || len(rec.claims) == g.most {
+// Where it is known, first is when the peer was first seen, or later if this record has told since.
+func (g *Graph) claim(rec *record, id uint32, p *Peer, known, first, at uint32) {
+	if p.Name.IsZero() || len(g.said) == g.most {
 		rec.unnamed = min(rec.unnamed+1, mostUnnamed)
 		return
 	}
@@ -287,22 +299,38 @@ func (g *Graph) claim(rec *record, id uint32, p *Peer, known, at uint32) {
 	if !ok || peer == id {
 		return
 	}
-	rec.claims = append(rec.claims, makeClaim(peer, p.Directions, at))
+	g.said = append(g.said, said(peer<<3|uint32(p.Directions&allDirections)))
 	until := seconds(p.Until)
 	if until <= at {
 		until = 0
 	}
+	if known > 0 && until == 0 && first > 0 && first <= at {
+		// Nothing new, as nearly always.
+		return
+	}
 	g.witness(peer, at, until)
 }
 
-// mergeClaims sorts claims and merges those on the same peer.
-func mergeClaims(cs []claim) []claim {
-	slices.SortFunc(cs, func(a, b claim) int { return int(a.peer()) - int(b.peer()) })
-	out := cs[:0]
-	for _, c := range cs {
-		if n := len(out); n > 0 && out[n-1].peer() == c.peer() {
-			out[n-1].packed |= c.packed
-			out[n-1].first = min(out[n-1].first, c.first)
+// said is a claim while it waits to be sorted: the peer's number and the directions.
+type said uint32
+
+func (s said) peer() uint32           { return uint32(s) >> 3 }
+func (s said) directions() Directions { return Directions(s) & allDirections }
+
+// mergeClaims makes claims of what was said at one time, in the order of peers and one for each.
+func mergeClaims(all []said, at uint32) []claim {
+	slices.Sort(all)
+	n := 0
+	for i, s := range all {
+		if i == 0 || s.peer() != all[i-1].peer() {
+			n++
+		}
+	}
+	out := make([]claim, 0, n)
+	for _, s := range all {
+		c := makeClaim(s.peer(), s.directions(), at)
+		if k := len(out) - 1; k >= 0 && out[k].peer() == c.peer() {
+			out[k].packed |= c.packed
 			continue
 		}
 		out = append(out, c)

@@ -182,6 +182,23 @@ func TestForget(t *testing.T) {
 	require.Equal(t, 1, s.Counts().Unnamed)
 }
 
+func TestIsEmpty(t *testing.T) {
+	g, c := newGraph()
+	require.True(t, g.Snapshot().IsEmpty())
+	g.Consent(name("b.test"), c.in(time.Hour))
+	g.Apply(graph.Report{Domain: name("shy.test"), Peers: []graph.Peer{{Name: name("b.test")}}})
+	s := g.Snapshot()
+	require.True(t, s.IsEmpty(), "nobody who may be named reports")
+	require.Equal(t, s.Len() == 0, s.IsEmpty())
+	g.Apply(report(c, "a.test", 0))
+	s = g.Snapshot()
+	require.False(t, s.IsEmpty())
+	require.Equal(t, 1, s.Len())
+	require.False(t, s.IsEmpty())
+	require.True(t, s.View(graph.Exclude(name("a.test"))).IsEmpty())
+	require.True(t, new(graph.Snapshot).IsEmpty())
+}
+
 func TestSnapshotVersions(t *testing.T) {
 	g, c := newGraph()
 	require.Zero(t, g.Snapshot().Len())

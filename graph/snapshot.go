@@ -117,6 +117,19 @@ func (s *Snapshot) Until() time.Time { return instant(s.dense().end) }
 // Len returns the number of domains.
 func (s *Snapshot) Len() int { return len(s.dense().nodes) }
 
+// IsEmpty reports whether there are no domains. Of a snapshot that nobody has read yet that takes much less than [Snapshot.Len].
+func (s *Snapshot) IsEmpty() bool {
+	if s.raw == nil || s.ready.Load() {
+		return s.Len() == 0
+	}
+	for id := range s.raw.names.n {
+		if s.raw.reporting(id, s.at) != nil {
+			return false
+		}
+	}
+	return true
+}
+
 // Links returns the links that at least one side claims now, in the order of their ends.
 func (s *Snapshot) Links() iter.Seq[Link] { return s.iterate(s.dense().links) }
 

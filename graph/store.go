@@ -120,8 +120,11 @@ func (c *chunk) setRecord(i uint32, r *record) {
 	case r != nil && had:
 		c.records[k] = r
 	case r != nil:
-		// Growing by one keeps no spare room, of which there would be one per chunk.
-		c.records = slices.Insert(slices.Grow(slices.Clip(c.records), 1), k, r)
+		// Spare room would be one per chunk.
+		more := make([]*record, len(c.records)+1)
+		copy(more, c.records[:k])
+		copy(more[k+1:], c.records[k:])
+		more[k], c.records = r, more
 		c.mask |= 1 << i
 	}
 }
