@@ -182,7 +182,7 @@ func (r *run) load(ctx context.Context, parts []int) error {
 	// All at once: whoever is mentioned in a part that is held and is not known there counts as new, and is visited at once.
 	r.change(func() {
 		for _, rec := range all {
-			r.receive(rec)
+			r.receive(nil, rec)
 		}
 		for _, p := range parts {
 			r.hold.parts[p] = false
@@ -202,7 +202,7 @@ func (r *run) hasten(rec Record) {
 	}
 	r.mu.Unlock()
 	if held && !known {
-		r.admit(rec)
+		r.admit(nil, rec)
 	}
 }
 

@@ -61,6 +61,8 @@ type run struct {
 	reports map[xep.Name]*graph.Report
 	gone    []xep.Name
 	saveErr error
+	// restored tells that what the store had has been told.
+	restored bool
 }
 
 // batch is the events of one visit, which waits until they are delivered.

@@ -149,65 +149,84 @@ func record(e *entry, report *graph.Report) Record {
 
 // restore puts what the store has on the frontier and tells of it, before the first visit.
 func (r *run) restore(ctx context.Context) error {
-	if r.store == nil {
-		return nil
+	if r.store != nil {
+		if err := r.loadAll(ctx); err != nil || ctx.Err() != nil {
+			return err
+		}
 	}
-	var events []Event
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.restored = true
+	return nil
+}
+
+// loadAll is restore without the end. It fails with nothing when ctx ends, which was asked for.
+func (r *run) loadAll(ctx context.Context) error {
+	// While one batch is received, the next one is made; the memory of the one before is used again.
+	events, before := make([]Event, 0, restoreBatch+2), make([]Event, 0, restoreBatch+2)
+	told := r.tellAll(nil)
 	for rec, err := range r.store.Load(ctx) {
 		if err != nil && ctx.Err() != nil {
-			// The end was asked for.
 			return nil
 		}
 		if err != nil {
 			return fmt.Errorf("crawl: load: %w", err)
 		}
-		events = append(events, r.admit(rec)...)
-		if len(events) >= restoreBatch {
-			if !r.tellAndWait(ctx, events) {
+		if events = r.admit(events, rec); len(events) >= restoreBatch {
+			if !await(ctx, told) {
 				return nil
 			}
-			events = nil
+			told = r.tellAll(events)
+			clear(before)
+			events, before = before[:0], events
 		}
 	}
-	r.tellAndWait(ctx, events)
+	if await(ctx, told) {
+		await(ctx, r.tellAll(events))
+	}
 	return nil
 }
 
-func (r *run) tellAndWait(ctx context.Context, events []Event) bool {
+// tellAll is tell for a caller who does not hold the lock.
+func (r *run) tellAll(events []Event) <-chan struct{} {
 	r.mu.Lock()
-	delivered := r.tell(events)
-	r.mu.Unlock()
+	defer r.mu.Unlock()
+	return r.tell(events)
+}
+
+// await returns whether done came before the end of ctx.
+func await(ctx context.Context, done <-chan struct{}) bool {
 	select {
-	case <-delivered:
+	case <-done:
 		return true
 	case <-ctx.Done():
 		return false
 	}
 }
 
-// admit makes an entry of a record, and events of what still stands.
-func (r *run) admit(rec Record) []Event {
+// admit makes an entry of a record, and appends events of what still stands.
+func (r *run) admit(events []Event, rec Record) []Event {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.receive(rec)
+	return r.receive(events, rec)
 }
 
 // receive is admit for a caller who holds the lock.
-func (r *run) receive(rec Record) []Event {
+func (r *run) receive(events []Event, rec Record) []Event {
+	now := r.clock.Now()
 	if r.excluded(rec.Domain) || !rec.Domain.Addressable() {
 		r.gone = append(r.gone, rec.Domain)
-		return nil
+		return lapse(events, rec, now)
 	}
 	e, known := r.frontier.entries[rec.Domain]
-	now := r.clock.Now()
 	if !known {
 		if !r.settleIn(rec) {
 			r.gone = append(r.gone, rec.Domain)
-			return nil
+			return lapse(events, rec, now)
 		}
 		e = &entry{name: rec.Domain, due: now.Add(r.furthest())}
 		if !r.frontier.insert(e) {
-			return nil
+			return lapse(events, rec, now)
 		}
 	}
 	e.added, e.answered, e.mentioned = rec.Added, rec.Answered, rec.Mentioned
@@ -216,10 +235,10 @@ func (r *run) receive(rec Record) []Event {
 	e.visited, e.advertised, e.byDefault = !rec.Answered.IsZero(), rec.Advertised, rec.Default
 	r.frontier.rank(e)
 	r.settle(e, rec, now)
-	t := &teller{at: now, entry: e}
+	t := &teller{at: now, entry: e, events: events}
 	if e.until.IsZero() {
 		r.touch(e)
-		return nil
+		return lapse(events, rec, now)
 	}
 	t.tell(Event{Kind: ConsentGiven})
 	if r.hold.share != nil {
@@ -227,9 +246,17 @@ func (r *run) receive(rec Record) []Event {
 		e.reported, e.hash = rec.Reported, rec.Hash
 	} else if report := rec.Report; report != nil && !rec.Reported.IsZero() && report.Domain == e.name {
 		e.reported, e.hash = rec.Reported, rec.Hash
-		t.tell(Event{Kind: ReportUnchanged, Report: r.revive(report, e)})
+		t.tell(Event{Kind: ReportUnchanged, Report: revive(report, e)})
 	}
 	return t.events
+}
+
+// lapse appends that a stored verdict does not stand, for those who have read the store, too, and believe it.
+func lapse(events []Event, rec Record, now time.Time) []Event {
+	if !rec.Until.After(now) {
+		return events
+	}
+	return append(events, Event{Kind: ConsentLost, Domain: rec.Domain, At: now})
 }
 
 // settle decides when an entry that was stored is visited.
@@ -270,12 +297,11 @@ func (r *run) restoredUntil(rec Record, now time.Time) time.Time {
 	return rec.Until
 }
 
-// revive returns a stored report with the verdicts of now. A peer whose record comes later gets its own event.
-func (r *run) revive(report *graph.Report, e *entry) *graph.Report {
-	c := cloneReport(report)
-	c.At, c.Until = e.reported, e.until
-	for i, p := range c.Peers {
-		c.Peers[i].Until = r.until(p.Name)
+// revive brings a stored report up to date with the verdicts of now. Those of its peers come with events of their own.
+func revive(report *graph.Report, e *entry) *graph.Report {
+	report.At, report.Until = e.reported, e.until
+	for i := range report.Peers {
+		report.Peers[i].Until = time.Time{}
 	}
-	return c
+	return report
 }

@@ -33,6 +33,8 @@ type Stats struct {
 	// or too many of those that reports of one site named.
 	// The same one may count again with every report that names it.
 	Crowded uint64
+	// Restored tells that everything the store had has been told by events that were received. Without a store it is true from the start.
+	Restored bool
 	// Unsaved is the number of domains whose latest state is not in the store yet, SaveErr why the last attempt failed.
 	Unsaved int
 	SaveErr error
@@ -67,6 +69,7 @@ func (r *run) stats() Stats {
 		Quarantined: maps.Clone(r.quarantined),
 		Notices:     notices,
 		Crowded:     r.crowded,
+		Restored:    r.restored,
 		Unsaved:     len(r.dirty) + len(r.gone),
 		SaveErr:     r.saveErr,
 	}

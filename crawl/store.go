@@ -20,6 +20,7 @@ import (
 type Store interface {
 	// Load yields every record that was saved and not removed, each domain once, in any order.
 	// After an error it yields nothing more; a record that can't be read is such an error.
+	// What a record points to is the crawler's from then on.
 	Load(ctx context.Context) iter.Seq2[Record, error]
 	// Save makes all changes of a batch or none: first it removes Batch.Gone, then it replaces what it has on the domains
 	// of Batch.Records, except for their reports, see [Record.Report].

@@ -98,6 +98,11 @@ func TestRestartNamesNobodyWithoutVerdict(t *testing.T) {
 				again, g2 := newCrawler(n)
 				again.Store = c.Store
 				change(n, c.Store.(*MemoryStore), again)
+				for rec, err := range c.Store.Load(t.Context()) {
+					require.NoError(t, err)
+					g2.Consent(rec.Domain, rec.Until)
+					g2.Apply(*rec.Report)
+				}
 				evs := crawlFor(t, again, g2, 20*time.Minute)
 				require.Empty(t, shown(g2))
 				for _, ev := range evs {
@@ -122,6 +127,36 @@ func excluding(n *fakeNet) *optin.Checker {
 // shortLived lets the operator shorten the lives of verdicts, and that time pass.
 func shortLived(n *fakeNet, c *Crawler) {
 	c.Consent = &optin.Checker{Session: n, NamedTTL: time.Minute}
+}
+
+// Events of visits come after all those of the store.
+func TestRestored(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newFakeNet()
+		for i := range 3 * restoreBatch {
+			n.report(fmt.Sprintf("d%d.test", i), fmt.Sprintf("d%d.test", i+1))
+		}
+		c, g := newCrawler(n, "d0.test")
+		store := new(MemoryStore)
+		c.Spacing, c.Store = -1, store
+		require.NotNil(t, crawlFor(t, c, g, DefaultInterval/2)[0].Visit)
+		c, _ = newCrawler(n)
+		c.Spacing, c.Store = -1, store
+		var kept, visits int
+		ctx, cancel := context.WithTimeout(t.Context(), 2*DefaultInterval)
+		defer cancel()
+		for ev := range c.Run(ctx) {
+			if ev.Visit == nil {
+				kept++
+				require.False(t, c.Stats().Restored)
+				continue
+			}
+			visits++
+			require.True(t, c.Stats().Restored)
+		}
+		require.Positive(t, visits)
+		require.Positive(t, kept)
+	})
 }
 
 // A failure after a restart neither prolongs a verdict nor shortens it.
