@@ -35,6 +35,20 @@ type Change struct {
 	Domain xep.Name
 	// Until is the end of its verdict, zero if it may not be named or is excluded.
 	Until time.Time
-	// Report is the report that stands, with no verdicts on peers, nil if there is none.
+	// Report is the report that stands, with no verdicts on peers, nil if there is none. It lasts until whoever is told of it returns.
 	Report *graph.Report
+}
+
+// Fill returns what takes changes into an empty graph, but for those of domains that exclude tells of; nil means none.
+func Fill(g *graph.Graph, exclude func(xep.Name) bool) func(Change) error {
+	return func(c Change) error {
+		if c.Until.IsZero() || exclude != nil && exclude(c.Domain) {
+			return nil
+		}
+		g.Consent(c.Domain, c.Until)
+		if c.Report != nil {
+			g.Apply(*c.Report)
+		}
+		return nil
+	}
 }

@@ -44,6 +44,10 @@ type Store interface {
 	Keeper
 	Visits
 	Copier
+	// Standing calls f for each domain that may be named, in any order, to fill a graph with before anything else is known.
+	// It stops at the first error, and returns it.
+	// Reports come as those of a [Followed] database do.
+	Standing(ctx context.Context, f func(Change) error) error
 	// Close ends the use of the database. It waits for calls that are under way, and may interrupt them.
 	Close() error
 }

@@ -47,7 +47,7 @@ func scanRow(rows pgx.Rows, more ...any) (r adapter.Row, err error) {
 
 // Load implements [crawl.Store].
 func (s *Store) Load(ctx context.Context) iter.Seq2[crawl.Record, error] {
-	return adapter.Records(ctx, func(ctx context.Context, put func(adapter.Stored, []byte) bool) error {
+	return adapter.Records(ctx, func(ctx context.Context, put func(*adapter.Stored, []byte) bool) error {
 		return s.stored(ctx, put, `SELECT `+columns+`, r.body FROM domains AS d LEFT JOIN reports AS r ON r.domain = d.id`,
 			func(rows pgx.Rows, out *adapter.Stored, report *pgtype.DriverBytes) (err error) {
 				out.Row, err = scanRow(rows, report)
@@ -60,7 +60,7 @@ func (s *Store) Load(ctx context.Context) iter.Seq2[crawl.Record, error] {
 type scanner func(rows pgx.Rows, out *adapter.Stored, report *pgtype.DriverBytes) error
 
 // stored reads rows in a transaction of their own.
-func (s *Store) stored(ctx context.Context, put func(adapter.Stored, []byte) bool, query string, scan scanner, args ...any) error {
+func (s *Store) stored(ctx context.Context, put func(*adapter.Stored, []byte) bool, query string, scan scanner, args ...any) error {
 	err := s.read(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		if err := uncompiled(ctx, tx); err != nil {
 			return err
@@ -79,12 +79,12 @@ func uncompiled(ctx context.Context, tx pgx.Tx) error {
 	return err
 }
 
-func storedIn(ctx context.Context, tx pgx.Tx, put func(adapter.Stored, []byte) bool, query string, scan scanner, args ...any) error {
+func storedIn(ctx context.Context, tx pgx.Tx, put func(*adapter.Stored, []byte) bool, query string, scan scanner, args ...any) error {
 	var report pgtype.DriverBytes
 	return each(ctx, tx, query, func(rows pgx.Rows) error {
 		var out adapter.Stored
 		err := scan(rows, &out, &report)
-		if err == nil && !put(out, report) {
+		if err == nil && !put(&out, report) {
 			err = errStop
 		}
 		return err

@@ -52,42 +52,37 @@ func (s *Store) Changes(ctx context.Context, since store.Mark, f func(store.Chan
 	return next, nil
 }
 
+// Standing implements [store.Store].
+func (s *Store) Standing(ctx context.Context, f func(store.Change) error) error {
+	return s.read(ctx, func(ctx context.Context, tx pgx.Tx) error {
+		if err := uncompiled(ctx, tx); err != nil {
+			return err
+		}
+		return s.changes(ctx, tx, standing(f), `d.until > present($1)`, s.present())
+	})
+}
+
+// standing passes on those that stand.
+func standing(f func(store.Change) error) func(store.Change) error {
+	return func(c store.Change) error {
+		if c.Until.IsZero() {
+			return nil
+		}
+		return f(c)
+	}
+}
+
 // changes calls f for the domains that a condition selects. Its first argument is the present.
 func (s *Store) changes(ctx context.Context, tx pgx.Tx, f func(store.Change) error, condition string, args ...any) error {
 	query := `SELECT d.id, d.name, d.reported, r.body, CASE WHEN d.until <= present($1)
 			OR EXISTS (SELECT 1 FROM exclusions AS e WHERE e.name = d.name) THEN 0 ELSE d.until END
 		FROM domains AS d LEFT JOIN reports AS r ON r.domain = d.id AND d.reported <> 0 WHERE ` + condition
-	read := func(ctx context.Context, put func(adapter.Stored, []byte) bool) error {
+	read := func(ctx context.Context, put func(*adapter.Stored, []byte) bool) error {
 		return storedIn(ctx, tx, put, query, func(rows pgx.Rows, out *adapter.Stored, report *pgtype.DriverBytes) error {
 			return rows.Scan(&out.ID, &out.Name, &out.Reported, report, &out.Until)
 		}, args...)
 	}
-	for c, err := range adapter.Ahead(ctx, read, change) {
-		if err != nil {
-			return err
-		}
-		if err := f(c); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// change is what a stored row tells those who follow.
-func change(row *adapter.Stored, words *adapter.Words) (c store.Change, err error) {
-	c.ID, c.Until = row.ID, adapter.Time(row.Until)
-	if c.Domain, err = adapter.Name(row.Name); err != nil || c.Until.IsZero() {
-		return c, err
-	}
-	if c.Report, err = row.Report(c.Domain, words); err != nil || c.Report == nil {
-		return c, err
-	}
-	c.Report.At, c.Report.Until = adapter.Time(row.Reported), c.Until
-	for i := range c.Report.Peers {
-		// Their own rows say it, and may have done so later.
-		c.Report.Peers[i].Until = time.Time{}
-	}
-	return c, nil
+	return adapter.Changes(ctx, read, f)
 }
 
 // Listen implements [store.Followed], by LISTEN and NOTIFY.

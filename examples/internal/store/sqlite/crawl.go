@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"iter"
 	"slices"
@@ -9,23 +10,37 @@ import (
 	"zombiezen.com/go/sqlite"
 
 	"github.com/xmppgraph/xmppgraph/crawl"
+	"github.com/xmppgraph/xmppgraph/examples/internal/store"
 	"github.com/xmppgraph/xmppgraph/examples/internal/store/internal/adapter"
 	"github.com/xmppgraph/xmppgraph/graph"
 )
 
-// columns are those of a record, in the order of scan and bind.
+// columns are those of a record, in the order of [reader.row] and bind.
 const columns = `name, due, added, answered, mentioned, failures, given_up, advertised, until, service, node, by_default, subscribed, reported, d.hash`
 
-const hashColumn = 14
+// reader reads rows and keeps what they have in common.
+type reader struct {
+	hash, scratch buffer
+	texts         adapter.Texts
+	words         adapter.Words
+}
 
-func scan(st *sqlite.Stmt) adapter.Row {
+// row reads a record after the id. Its hash lasts until the next one.
+func (r *reader) row(st *sqlite.Stmt) adapter.Row {
 	return adapter.Row{
-		Name: st.ColumnText(0), Due: st.ColumnInt64(1), Added: st.ColumnInt64(2), Answered: st.ColumnInt64(3), Mentioned: st.ColumnInt64(4),
-		Failures: st.ColumnInt64(5), GivenUp: st.ColumnBool(6), Advertised: st.ColumnBool(7), Until: st.ColumnInt64(8),
-		Service: st.ColumnText(9), Node: st.ColumnText(10), ByDefault: st.ColumnBool(11), Subscribed: st.ColumnBool(12),
-		Reported: st.ColumnInt64(13), Hash: blob(st, hashColumn),
+		Name: r.text(st, 1), Due: st.ColumnInt64(2), Added: st.ColumnInt64(3), Answered: st.ColumnInt64(4), Mentioned: st.ColumnInt64(5),
+		Failures: st.ColumnInt64(6), GivenUp: st.ColumnBool(7), Advertised: st.ColumnBool(8), Until: st.ColumnInt64(9),
+		Service: r.text(st, 10), Node: r.words.Text(r.scratch.read(st, 11)), ByDefault: st.ColumnBool(12), Subscribed: st.ColumnBool(13),
+		Reported: st.ColumnInt64(14), Hash: r.hash.read(st, 15),
 	}
 }
+
+// standing reads what [adapter.Changes] needs after the id.
+func (r *reader) standing(st *sqlite.Stmt) adapter.Row {
+	return adapter.Row{Name: r.text(st, 1), Reported: st.ColumnInt64(2), Until: st.ColumnInt64(3)}
+}
+
+func (r *reader) text(st *sqlite.Stmt, col int) string { return r.texts.Add(r.scratch.read(st, col)) }
 
 // blob returns a column's bytes, nil for NULL.
 func blob(st *sqlite.Stmt, col int) []byte {
@@ -50,24 +65,72 @@ func (b *buffer) read(st *sqlite.Stmt, col int) []byte {
 
 // Load implements [crawl.Store].
 func (s *Store) Load(ctx context.Context) iter.Seq2[crawl.Record, error] {
-	return adapter.Records(ctx, func(ctx context.Context, put func(adapter.Stored, []byte) bool) error {
-		var buf buffer
-		err := s.with(ctx, s.private, func(c *sqlite.Conn) error {
-			return each(c, `SELECT `+columns+`, r.body FROM domains AS d LEFT JOIN reports AS r ON r.domain = d.id`, func(st *sqlite.Stmt) error {
+	return adapter.Records(ctx, s.stored(`SELECT id, `+columns+` FROM domains AS d ORDER BY id`, (*reader).row))
+}
+
+// Standing implements [store.Store].
+func (s *Store) Standing(ctx context.Context, f func(store.Change) error) error {
+	return adapter.Changes(ctx, s.stored(`SELECT id, name, reported, until FROM domains AS d
+		WHERE until > ?1 AND NOT EXISTS (SELECT 1 FROM exclusions AS e WHERE e.name = d.name) ORDER BY id`, (*reader).standing, adapter.Micros(s.now())), f)
+}
+
+// stored reads domains by a query that begins with their id and is in its order, and their reports from end to end beside it:
+// a join looks for each report from the root of the tree.
+func (s *Store) stored(query string, row func(*reader, *sqlite.Stmt) adapter.Row, args ...any) adapter.Read {
+	return func(ctx context.Context, put func(*adapter.Stored, []byte) bool) error {
+		err := s.read(ctx, s.private, func(c *sqlite.Conn) (err error) {
+			reports := bodies{}
+			if reports.st, err = c.Prepare(`SELECT domain, body FROM reports ORDER BY domain`); err != nil {
+				return err
+			}
+			defer func() { err = cmp.Or(err, reports.st.Reset()) }()
+			var r reader
+			var out adapter.Stored
+			return each(c, query, func(st *sqlite.Stmt) error {
 				if err := ctx.Err(); err != nil {
 					return err
 				}
-				if !put(adapter.Stored{Row: scan(st)}, buf.read(st, hashColumn+1)) {
+				out.ID = st.ColumnInt64(0)
+				body, err := reports.of(out.ID)
+				if err != nil {
+					return err
+				}
+				if out.Row = row(&r, st); !put(&out, body) {
 					return errStop
 				}
 				return nil
-			})
+			}, args...)
 		})
 		if err == errStop {
 			return nil
 		}
 		return err
-	})
+	}
+}
+
+// bodies are encoded reports in the order of their domains.
+type bodies struct {
+	st   *sqlite.Stmt
+	id   int64
+	done bool
+	buf  buffer
+}
+
+// of returns the report of a domain, nil where there is none, until it is called for the next one.
+func (b *bodies) of(id int64) ([]byte, error) {
+	for !b.done && b.id < id {
+		more, err := b.st.Step()
+		if err != nil {
+			return nil, err
+		}
+		if b.done = !more; more {
+			b.id = b.st.ColumnInt64(0)
+		}
+	}
+	if b.done || b.id != id {
+		return nil, nil
+	}
+	return b.buf.read(b.st, 1), nil
 }
 
 // Save implements [crawl.Store].

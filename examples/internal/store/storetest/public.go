@@ -1,7 +1,9 @@
 package storetest
 
 import (
+	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -45,6 +47,48 @@ func live(t *testing.T, b *bed) {
 		g.Apply(r)
 	}
 	require.Equal(t, 3, g.Snapshot().Len())
+}
+
+func standing(t *testing.T, b *bed) {
+	silent := named("silent.test", at(60))
+	silent.Reported = time.Time{}
+	a := named("a.test", at(60), "b.test", "silent.test", "unnamed.test", "excluded.test")
+	a.Reported = at(7)
+	b.save(a, named("b.test", at(30), "a.test"), silent, unnamed("unnamed.test"), named("excluded.test", at(60), "a.test"), named("lapsed.test", at(5), "a.test"))
+	require.NoError(t, b.Exclude(t.Context(), store.Exclusion{Domain: xep.MustName("excluded.test")}))
+	b.set(at(10))
+	all := make(map[string]store.Change)
+	require.NoError(t, b.Standing(t.Context(), func(c store.Change) error {
+		require.NotZero(t, c.ID)
+		if c.ID = 0; c.Report != nil {
+			r := *c.Report
+			r.Peers = slices.Clone(r.Peers)
+			c.Report = &r
+		}
+		all[c.Domain.String()] = c
+		return nil
+	}))
+	peers := func(names ...string) (all []graph.Peer) {
+		for _, n := range names {
+			all = append(all, graph.Peer{Name: xep.MustName(n), Directions: graph.Out})
+		}
+		return all
+	}
+	require.Equal(t, map[string]store.Change{
+		"a.test": {Domain: a.Domain, Until: at(60), Report: &graph.Report{
+			Domain: a.Domain, At: at(7), Until: at(60), Unnamed: 2, Software: "Prosody", Peers: peers("b.test", "silent.test", "unnamed.test", "excluded.test"),
+		}},
+		"b.test": {Domain: xep.MustName("b.test"), Until: at(30), Report: &graph.Report{
+			Domain: xep.MustName("b.test"), At: at(0), Until: at(30), Unnamed: 2, Software: "Prosody", Peers: peers("a.test"),
+		}},
+		"silent.test": {Domain: silent.Domain, Until: at(60)},
+	}, all)
+
+	stop := errors.New("stop")
+	require.Equal(t, stop, b.Standing(t.Context(), func(store.Change) error { return stop }))
+	g := graph.New(graph.Options{Now: b.now})
+	require.NoError(t, b.Standing(t.Context(), store.Fill(g, func(n xep.Name) bool { return n == silent.Domain })))
+	require.Equal(t, 2, g.Snapshot().Len())
 }
 
 func verdictEnds(t *testing.T, b *bed) {

@@ -40,6 +40,7 @@ func Run(t *testing.T, new func(t *testing.T) Opener) {
 		"reports/any bytes":                         anyBytes,
 		"reports/unchanged":                         unchanged,
 		"public/live":                               live,
+		"public/standing":                           standing,
 		"public/a verdict ends":                     verdictEnds,
 		"public/no name without a verdict":          nobody,
 		"history/nothing":                           nothing,

@@ -4,10 +4,11 @@ import (
 	"context"
 	"iter"
 	"runtime"
-	"slices"
 	"sync"
+	"time"
 
 	"github.com/xmppgraph/xmppgraph/crawl"
+	"github.com/xmppgraph/xmppgraph/examples/internal/store"
 	"github.com/xmppgraph/xmppgraph/graph"
 	"github.com/xmppgraph/xmppgraph/xep"
 )
@@ -26,39 +27,100 @@ type Stored struct {
 	ID int64
 	// text is the encoded report, empty where there is none.
 	text string
-	end  int
 }
 
-// Report returns the report of the row, nil if it has none.
-func (s *Stored) Report(domain xep.Name, w *Words) (*graph.Report, error) {
+// report returns the report of the row, nil if it has none.
+func (s *Stored) report(domain xep.Name, m *memory) (*graph.Report, error) {
 	if s.text == "" {
 		return nil, nil
 	}
-	return parseReport(domain, s.text, w)
+	return parseReport(domain, s.text, m.words, m.room)
+}
+
+// memory is where decoded reports come to lie.
+type memory struct {
+	words *Words
+	// lent tells that peers are in pieces that are used again.
+	lent  bool
+	peers []graph.Peer
+}
+
+// piece is how many peers lie together at least.
+const piece = 4096
+
+func (m *memory) room(n uint64) []graph.Peer {
+	if !m.lent {
+		return make([]graph.Peer, 0, n)
+	}
+	start, end := len(m.peers), len(m.peers)+int(n)
+	if end > cap(m.peers) {
+		// Those in the piece before stay where they are.
+		start, end = 0, int(n)
+		m.peers = make([]graph.Peer, 0, max(piece, n))
+	}
+	m.peers = m.peers[:end]
+	return m.peers[start:start:end]
+}
+
+// release takes back what was lent.
+func (m *memory) release() {
+	clear(m.peers)
+	m.peers = m.peers[:0]
 }
 
 // Read hands rows, and their encoded reports or nothing, to put until there are no more, or put returns false.
-// Put copies the report and keeps the rest.
-type Read func(ctx context.Context, put func(row Stored, report []byte) bool) error
+// Put copies the row and the report.
+type Read func(ctx context.Context, put func(row *Stored, report []byte) bool) error
 
 // Records yields what is read as records. Whoever stops early waits for read to end.
 func Records(ctx context.Context, read Read) iter.Seq2[crawl.Record, error] {
-	return Ahead(ctx, read, func(s *Stored, w *Words) (crawl.Record, error) {
+	return ahead(ctx, false, read, func(s *Stored, m *memory) (crawl.Record, error) {
 		rec, err := s.Record()
 		if err == nil {
-			rec.Report, err = s.Report(rec.Domain, w)
+			rec.Report, err = s.report(rec.Domain, m)
 		}
 		return rec, err
 	})
 }
 
-// Ahead yields what decode makes of what is read, in the same order.
+// Changes calls f with what is read, of which it takes the ID, Name, Until, Reported and the report.
+// The report lasts until f returns.
+func Changes(ctx context.Context, read Read, f func(store.Change) error) error {
+	for c, err := range ahead(ctx, true, read, change) {
+		if err != nil {
+			return err
+		}
+		if err := f(c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// change is what a stored row tells those who follow.
+func change(row *Stored, m *memory) (c store.Change, err error) {
+	c.ID, c.Until = row.ID, Time(row.Until)
+	if c.Domain, err = Name(row.Name); err != nil || c.Until.IsZero() || row.Reported == 0 {
+		return c, err
+	}
+	if c.Report, err = row.report(c.Domain, m); err != nil || c.Report == nil {
+		return c, err
+	}
+	c.Report.At, c.Report.Until = Time(row.Reported), c.Until
+	for i := range c.Report.Peers {
+		// Their own rows say it, and may have done so later.
+		c.Report.Peers[i].Until = time.Time{}
+	}
+	return c, nil
+}
+
+// ahead yields what decode makes of what is read, in the same order. What is lent lasts until the next one.
 //
 // A start has to read, to decode and to take in all that is known, each of which takes as long as the others: they go on at the same time.
-func Ahead[T any](ctx context.Context, read Read, decode func(*Stored, *Words) (T, error)) iter.Seq2[T, error] {
+func ahead[T any](ctx context.Context, lent bool, read Read, decode func(*Stored, *memory) (T, error)) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		ctx, cancel := context.WithCancel(ctx)
-		p := pipe[T]{todo: make(chan batch[T], waiting), order: make(chan batch[T], waiting)}
+		p := newPipe[T](lent)
 		var workers sync.WaitGroup
 		defer workers.Wait()
 		defer cancel()
@@ -73,16 +135,17 @@ func Ahead[T any](ctx context.Context, read Read, decode func(*Stored, *Words) (
 		}
 		var none T
 		for b := range p.order {
-			r := <-b.out
-			for _, t := range r.all {
-				if !yield(t, nil) {
+			<-b.done
+			for i := range b.all {
+				if !yield(b.all[i], nil) {
 					return
 				}
 			}
-			if r.err != nil {
-				yield(none, r.err)
+			if b.err != nil {
+				yield(none, b.err)
 				return
 			}
+			p.release(b)
 		}
 		if err != nil {
 			yield(none, err)
@@ -91,38 +154,72 @@ func Ahead[T any](ctx context.Context, read Read, decode func(*Stored, *Words) (
 }
 
 // pipe is what lies between whoever reads, those who decode, and whoever takes the outcome, who gets each batch twice:
-// to do, and to know the order.
-type pipe[T any] struct{ todo, order chan batch[T] }
+// to do, and to know the order. Then it is free to be filled again.
+type pipe[T any] struct {
+	todo, order, free chan *batch[T]
+	lent              bool
+}
 
-// batch is rows on their way. Its result comes when they have been decoded.
+func newPipe[T any](lent bool) *pipe[T] {
+	return &pipe[T]{make(chan *batch[T], waiting), make(chan *batch[T], waiting), make(chan *batch[T], waiting), lent}
+}
+
+// batch is rows on their way, and what they have become once it is done.
 type batch[T any] struct {
-	rows []Stored
-	out  chan result[T]
+	rows   []Stored
+	hashes []byte
+	all    []T
+	memory memory
+	err    error
+	done   chan struct{}
 }
 
-type result[T any] struct {
-	all []T
-	err error
+// add adds a copy of a row.
+func (b *batch[T]) add(row *Stored, text string) {
+	start := len(b.hashes)
+	b.hashes = append(b.hashes, row.Hash...)
+	b.rows = append(b.rows, *row)
+	last := &b.rows[len(b.rows)-1]
+	last.Hash, last.text = b.hashes[start:], text
 }
 
-// fill reads until the end. The reports of a batch are one string, for two allocations less in each row.
+// take returns an empty batch.
+func (p *pipe[T]) take() *batch[T] {
+	select {
+	case b := <-p.free:
+		return b
+	default:
+		b := &batch[T]{rows: make([]Stored, 0, together), all: make([]T, 0, together), done: make(chan struct{}, 1)}
+		b.memory.lent = p.lent
+		return b
+	}
+}
+
+// release takes back a batch, of which nothing is kept.
+func (p *pipe[T]) release(b *batch[T]) {
+	clear(b.rows)
+	clear(b.all)
+	b.memory.release()
+	b.rows, b.hashes, b.all = b.rows[:0], b.hashes[:0], b.all[:0]
+	select {
+	case p.free <- b:
+	default:
+	}
+}
+
+// fill reads until the end.
 func (p *pipe[T]) fill(ctx context.Context, read Read) error {
-	rows, bodies := make([]Stored, 0, together), make([]byte, 0, largest)
-	whole := true
+	var bodies Texts
+	b, size, whole := p.take(), 0, true
 	hand := func() bool {
-		text, start := string(bodies), 0
-		for i := range rows {
-			rows[i].text, start = text[start:rows[i].end], rows[i].end
-		}
-		whole = whole && p.hand(ctx, slices.Clone(rows))
-		rows, bodies = rows[:0], bodies[:0]
+		whole = whole && p.hand(ctx, b)
+		b, size = p.take(), 0
 		return whole
 	}
-	err := read(ctx, func(row Stored, report []byte) bool {
-		bodies = append(bodies, report...)
-		row.end = len(bodies)
-		rows = append(rows, row)
-		return len(rows) < together && len(bodies) < largest || hand()
+	err := read(ctx, func(row *Stored, report []byte) bool {
+		b.add(row, bodies.Add(report))
+		size += len(report)
+		return len(b.rows) < together && size < largest || hand()
 	})
 	if err == nil && !hand() {
 		err = ctx.Err()
@@ -131,9 +228,8 @@ func (p *pipe[T]) fill(ctx context.Context, read Read) error {
 }
 
 // hand hands on what was read, and returns false if the end comes before there is room.
-func (p *pipe[T]) hand(ctx context.Context, rows []Stored) bool {
-	b := batch[T]{rows, make(chan result[T], 1)}
-	for _, to := range [...]chan batch[T]{p.todo, p.order} {
+func (p *pipe[T]) hand(ctx context.Context, b *batch[T]) bool {
+	for _, to := range [...]chan *batch[T]{p.todo, p.order} {
 		select {
 		case to <- b:
 		case <-ctx.Done():
@@ -143,18 +239,17 @@ func (p *pipe[T]) hand(ctx context.Context, rows []Stored) bool {
 	return true
 }
 
-func (p *pipe[T]) work(decode func(*Stored, *Words) (T, error)) {
+func (p *pipe[T]) work(decode func(*Stored, *memory) (T, error)) {
 	var words Words
 	for b := range p.todo {
-		r := result[T]{all: make([]T, 0, len(b.rows))}
+		b.memory.words = &words
 		for i := range b.rows {
-			t, err := decode(&b.rows[i], &words)
-			if err != nil {
-				r.err = err
+			var t T
+			if t, b.err = decode(&b.rows[i], &b.memory); b.err != nil {
 				break
 			}
-			r.all = append(r.all, t)
+			b.all = append(b.all, t)
 		}
-		b.out <- r
+		b.done <- struct{}{}
 	}
 }

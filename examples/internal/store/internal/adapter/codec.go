@@ -59,14 +59,15 @@ func appendString(b []byte, s string) []byte {
 // The names share one copy of b: one allocation for all of them, and no map, which cost ten times as much as the rest of the decoding.
 // So whoever keeps one name keeps as many bytes as the report has, or those that were read with it. A [graph.Graph] copies the names that it keeps.
 func ParseReport(domain xep.Name, b []byte, w *Words) (*graph.Report, error) {
-	return parseReport(domain, string(b), w)
-}
-
-func parseReport(domain xep.Name, b string, w *Words) (*graph.Report, error) {
 	if w == nil {
 		w = new(Words)
 	}
-	d := decoder{b: b, words: w}
+	return parseReport(domain, string(b), w, func(n uint64) []graph.Peer { return make([]graph.Peer, 0, n) })
+}
+
+// parseReport makes a report of b, whose peers lie where room says.
+func parseReport(domain xep.Name, b string, w *Words, room func(n uint64) []graph.Peer) (*graph.Report, error) {
+	d := decoder{b: b}
 	r := &graph.Report{Domain: domain}
 	if f := d.byte(); f != format && d.err == nil {
 		d.fail(fmt.Errorf("format %d is not known", f))
@@ -82,10 +83,10 @@ func parseReport(domain xep.Name, b string, w *Words) (*graph.Report, error) {
 	if n := d.uvarint(); n > uint64(len(d.b)/leastPeer) {
 		d.fail(fmt.Errorf("%d peers in %d bytes", n, len(d.b)))
 	} else if n > 0 {
-		r.Peers = make([]graph.Peer, 0, n)
-	}
-	for range cap(r.Peers) {
-		r.Peers = append(r.Peers, d.peer(at))
+		r.Peers = room(n)
+		for range n {
+			r.Peers = append(r.Peers, d.peer(at))
+		}
 	}
 	if len(d.b) > 0 {
 		d.fail(fmt.Errorf("%d bytes too many", len(d.b)))
@@ -99,9 +100,8 @@ func parseReport(domain xep.Name, b string, w *Words) (*graph.Report, error) {
 var errShort = errors.New("cut short")
 
 type decoder struct {
-	b     string
-	words *Words
-	err   error
+	b   string
+	err error
 }
 
 func (d *decoder) fail(err error) {

@@ -11,6 +11,14 @@ type Words struct {
 	texts map[string]string
 }
 
+// Text returns b as a string, the same one for the same text.
+func (w *Words) Text(b []byte) string {
+	if known, ok := w.texts[string(b)]; ok || len(b) == 0 {
+		return known
+	}
+	return w.text(string(b))
+}
+
 // text returns a copy of s, the same one for the same text.
 func (w *Words) text(s string) string {
 	if known, ok := w.texts[s]; ok || s == "" {
