@@ -117,7 +117,15 @@ func aggregate(ctx context.Context, c *config, log *slog.Logger, stdout io.Write
 	case shared != nil:
 		crawler.Share, crawler.Lease = shared.share, c.lease
 		parts.Go(func() { keepHistoryOf(ctx, shared, db, g, log) })
-	case db != nil:
+	case db == nil:
+		interfaces.filled.Store(true)
+	default:
+		if err := interfaces.fill(ctx, db, g, op.exclusion.Has); err != nil {
+			if ctx.Err() != nil {
+				return ended(ctx)
+			}
+			return err
+		}
 		crawler.Store = db
 		parts.Go(func() { keepHistory(ctx, db, crawler.Stats, g, log) })
 		if c.demo {
@@ -250,8 +258,12 @@ func crawlInto(ctx context.Context, c *config, crawler *crawl.Crawler, s crawl.S
 		line.run(drawn, func() string { return summary(crawler.Stats(), g.Snapshot().Counts()) })
 	})
 	for ev := range crawler.Run(ctx) {
-		if crawler.Share == nil {
-			// Else the graph follows the database, which hears of this within a second.
+		switch {
+		case crawler.Share != nil:
+			// The graph follows the database, which hears of this within a second.
+		case crawler.Store != nil && ev.Kind == crawl.ReportUnchanged && ev.Visit == nil:
+			// It comes from the database, which the graph was filled from.
+		default:
 			op.exclusion.Apply(g, ev)
 		}
 		tell.event(ev)
@@ -277,14 +289,22 @@ func newTeller(log *slog.Logger, c *crawl.Crawler, g *graph.Graph, watched bool)
 // event logs each event for whoever debugs, and a summary for operators, ever less often.
 // Only the first may hold names that are not public.
 func (t *teller) event(ev crawl.Event) {
-	t.log.Debug(ev.Kind.String(), "domain", ev.Domain, "until", ev.Until, "err", ev.Err, "claims", len(ev.Quarantined))
+	if t.log.Enabled(context.Background(), slog.LevelDebug) {
+		t.log.Debug(ev.Kind.String(), "domain", ev.Domain, "until", ev.Until, "err", ev.Err, "claims", len(ev.Quarantined))
+	}
 	now := time.Now()
 	if t.watched || now.Before(t.next) {
 		return
 	}
 	t.next = now.Add(t.pause)
 	t.pause = min(2*t.pause, 10*time.Minute)
-	st, n := t.crawler.Stats(), t.graph.Snapshot().Counts()
+	st := t.crawler.Stats()
+	if !st.Restored {
+		// To count what is half read would hold up the other half.
+		t.next, t.pause = now.Add(200*time.Millisecond), 2*time.Second
+		return
+	}
+	n := t.graph.Snapshot().Counts()
 	t.log.Info("crawling", "known", st.Known, "due", st.Due, "in_flight", st.InFlight, "subscribed", st.Subscribed,
 		"named", n.Domains, "links", n.Links, "unnamed_links", n.Unnamed, "failures", failures(st.Failures))
 }

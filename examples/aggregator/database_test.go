@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"log/slog"
+	"net"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -18,11 +19,11 @@ import (
 	"github.com/xmppgraph/xmppgraph/internal/testserver"
 )
 
-// The second run meets a network in which nobody answers, and shows whom the first one found.
+// The later runs meet a network in which nobody answers, or even their own server does not, and show whom the first one found.
 func TestRestartContinues(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "aggregator.db")
-	shown := func(t *testing.T, srv *testserver.Server, want string) {
-		url := start(t, "-component", testserver.Component, "-secret-file", secret(t, testserver.Secret), "-server", srv.ComponentAddr(),
+	shown := func(t *testing.T, server string, want string) {
+		url := start(t, "-component", testserver.Component, "-secret-file", secret(t, testserver.Secret), "-server", server,
 			"-contact", "mailto:ops@example.org", "-seed", "a.test", "-interval", "1h", "-verdict-ttl", "2h", "-spacing", "0s", "-database", file)
 		ctx, cancel := context.WithTimeout(t.Context(), patience)
 		defer cancel()
@@ -37,10 +38,16 @@ func TestRestartContinues(t *testing.T) {
 		}
 		srv.AddDomain(testserver.Domain{Name: "a.test", Advertise: true, Report: peer("b.test")})
 		srv.AddDomain(testserver.Domain{Name: "b.test", Advertise: true, Report: peer("a.test")})
-		shown(t, srv, `"label":"b.test"`)
+		shown(t, srv.ComponentAddr(), `"label":"b.test"`)
 	})
-	t.Run("second", func(t *testing.T) {
-		shown(t, testserver.Start(t, testserver.Config{Seed: 2}), `"label":"b.test"`)
+	t.Run("nobody answers", func(t *testing.T) {
+		shown(t, testserver.Start(t, testserver.Config{Seed: 2}).ComponentAddr(), `"label":"b.test"`)
+	})
+	t.Run("the server does not answer", func(t *testing.T) {
+		mute, err := net.Listen("tcp", "localhost:0")
+		require.NoError(t, err)
+		defer mute.Close()
+		shown(t, mute.Addr().String(), `"label":"b.test"`)
 	})
 }
 

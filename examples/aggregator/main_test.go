@@ -140,7 +140,7 @@ func start(t *testing.T, args ...string) string {
 	return strings.TrimSpace(line)
 }
 
-func secret(t *testing.T, s string) string {
+func secret(t testing.TB, s string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "secret")
 	require.NoError(t, os.WriteFile(path, []byte(s+"\n"), 0o600))

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -12,6 +13,8 @@ import (
 	"github.com/xmppgraph/xmppgraph/crawl"
 	"github.com/xmppgraph/xmppgraph/examples/internal/api"
 	"github.com/xmppgraph/xmppgraph/examples/internal/edition"
+	"github.com/xmppgraph/xmppgraph/examples/internal/store"
+	"github.com/xmppgraph/xmppgraph/graph"
 	"github.com/xmppgraph/xmppgraph/pubsub"
 	"github.com/xmppgraph/xmppgraph/xep"
 )
@@ -23,6 +26,8 @@ const goodbye = 5 * time.Second
 type programs struct {
 	*api.Server
 	crawler atomic.Pointer[crawl.Crawler]
+	// filled tells that the graph has what the database has.
+	filled atomic.Bool
 }
 
 // newPrograms completes the options with what the crawl knows, and makes the interface.
@@ -50,8 +55,29 @@ func newPrograms(press *edition.Press, o api.Options, shared *shared) *programs 
 		}
 		return crawl.Stats{}, false
 	}
+	if o.Ready == nil {
+		o.Ready = p.ready
+	}
 	p.Server = api.New(press, o)
 	return p
+}
+
+// ready returns an error while the network that would be shown is one that is half read.
+func (p *programs) ready() error {
+	if !p.filled.Load() {
+		return errors.New("the database has not been read yet")
+	}
+	return nil
+}
+
+// fill fills the graph with what the database has, before the crawl goes on from there: visitors need not wait for the crawler's own books,
+// nor for a server that is slow to let it in.
+func (p *programs) fill(ctx context.Context, db store.Store, g *graph.Graph, excluded func(xep.Name) bool) error {
+	if err := db.Standing(ctx, store.Fill(g, excluded)); err != nil {
+		return fmt.Errorf("read the database: %w", err)
+	}
+	p.filled.Store(true)
+	return nil
 }
 
 // with returns a handler that serves programs beside people.

@@ -27,7 +27,7 @@ type process struct {
 	url string
 }
 
-func spawn(t *testing.T, args ...string) *process {
+func spawn(t testing.TB, args ...string) *process {
 	t.Helper()
 	cmd := exec.Command("aggregator", append(args, "-listen", "localhost:0")...)
 	log := new(lockedBuilder)

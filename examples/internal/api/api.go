@@ -37,7 +37,7 @@ type Options struct {
 	Visited func(context.Context, xep.Name) (store.Visit, error)
 	// Crawl returns the numbers of the crawl, and false where this process does not crawl. Nil means that it doesn't.
 	Crawl func() (crawl.Stats, bool)
-	// Ready returns why the process should get no requests yet, nil if it should. It is asked after the graph, which must not be empty.
+	// Ready returns why the process should get no requests yet, nil if it should. The graph must not be empty either.
 	Ready func() error
 	// Metrics returns further metrics, nil for none.
 	Metrics func() []metrics.Family

@@ -13,15 +13,15 @@ func (s *Server) serveHealth(w http.ResponseWriter, r *http.Request) {
 
 // serveReady says whether the process has something to show.
 func (s *Server) serveReady(w http.ResponseWriter, r *http.Request) {
-	if s.press.Current().Snapshot().Len() == 0 {
-		line(w, r, http.StatusServiceUnavailable, "no domain is known yet")
-		return
-	}
 	if s.o.Ready != nil {
 		if err := s.o.Ready(); err != nil {
 			line(w, r, http.StatusServiceUnavailable, plain(err.Error(), maxGot))
 			return
 		}
+	}
+	if s.press.IsEmpty() {
+		line(w, r, http.StatusServiceUnavailable, "no domain is known yet")
+		return
 	}
 	line(w, r, http.StatusOK, "ready")
 }

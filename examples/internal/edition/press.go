@@ -129,6 +129,9 @@ func (p *Press) next(now time.Time) *Edition {
 	return p.take(now)
 }
 
+// IsEmpty reports whether the graph has nothing to show, without making an edition.
+func (p *Press) IsEmpty() bool { return p.graph.Snapshot().IsEmpty() }
+
 // fresh reports whether an edition is still true and too young to be followed by another.
 func (p *Press) fresh(e *Edition, now time.Time) bool {
 	if !p.stands(e, now) {
