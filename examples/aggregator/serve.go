@@ -73,7 +73,7 @@ func (p *programs) ready() error {
 // fill fills the graph with what the database has, before the crawl goes on from there: visitors need not wait for the crawler's own books,
 // nor for a server that is slow to let it in.
 func (p *programs) fill(ctx context.Context, db store.Store, g *graph.Graph, excluded func(xep.Name) bool) error {
-	if err := db.Standing(ctx, store.Fill(g, excluded)); err != nil {
+	if err := store.Fill(ctx, db, g, excluded); err != nil {
 		return fmt.Errorf("read the database: %w", err)
 	}
 	p.filled.Store(true)

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"runtime/debug"
 	"time"
 
 	"github.com/xmppgraph/xmppgraph/graph"
@@ -39,10 +40,11 @@ type Change struct {
 	Report *graph.Report
 }
 
-// Fill returns what takes changes into an empty graph, but for those of domains that exclude tells of; nil means none.
-func Fill(g *graph.Graph, exclude func(xep.Name) bool) func(Change) error {
-	return func(c Change) error {
-		if c.Until.IsZero() || exclude != nil && exclude(c.Domain) {
+// Fill takes all that stands in a database into an empty graph, but for domains that exclude tells of; nil means none.
+func Fill(ctx context.Context, db Store, g *graph.Graph, exclude func(xep.Name) bool) error {
+	defer CollectLess()()
+	return db.Standing(ctx, func(c Change) error {
+		if exclude != nil && exclude(c.Domain) {
 			return nil
 		}
 		g.Consent(c.Domain, c.Until)
@@ -50,5 +52,18 @@ func Fill(g *graph.Graph, exclude func(xep.Name) bool) func(Change) error {
 			g.Apply(*c.Report)
 		}
 		return nil
+	})
+}
+
+// fillPercent is that of debug.SetGCPercent while a graph is being filled, and costs a third more memory until it is.
+const fillPercent = 200
+
+// CollectLess has the garbage collector called half as often until the returned function is called, which belongs to the same goroutine:
+// nearly all that a start reads stays, so that there is little to find. An operator who wants it more seldom still gets that.
+func CollectLess() (end func()) {
+	before := debug.SetGCPercent(fillPercent)
+	if before < 0 || before > fillPercent {
+		debug.SetGCPercent(before)
 	}
+	return func() { debug.SetGCPercent(before) }
 }

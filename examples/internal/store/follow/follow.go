@@ -159,6 +159,7 @@ func (f *Follower) look(ctx context.Context) error {
 	limit := patience
 	if f.mark == "" {
 		limit = firstPatience
+		defer store.CollectLess()()
 	}
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()

@@ -153,7 +153,7 @@ func BenchmarkStart(b *testing.B) {
 			s, err := sqlite.Open(b.Context(), file, sqlite.Options{Now: clock})
 			require.NoError(b, err)
 			g := graph.New(graph.Options{Now: clock})
-			require.NoError(b, s.Standing(b.Context(), store.Fill(g, nil)))
+			require.NoError(b, store.Fill(b.Context(), s, g, nil))
 			require.NoError(b, s.Close())
 			b.StopTimer()
 			require.Equal(b, n, g.Snapshot().Counts().Reporting)

@@ -87,7 +87,7 @@ func standing(t *testing.T, b *bed) {
 	stop := errors.New("stop")
 	require.Equal(t, stop, b.Standing(t.Context(), func(store.Change) error { return stop }))
 	g := graph.New(graph.Options{Now: b.now})
-	require.NoError(t, b.Standing(t.Context(), store.Fill(g, func(n xep.Name) bool { return n == silent.Domain })))
+	require.NoError(t, store.Fill(t.Context(), b.Store, g, func(n xep.Name) bool { return n == silent.Domain }))
 	require.Equal(t, 2, g.Snapshot().Len())
 }
 
