@@ -46,7 +46,7 @@ func TestRestartContinues(t *testing.T) {
 	t.Run("the server does not answer", func(t *testing.T) {
 		mute, err := net.Listen("tcp", "localhost:0")
 		require.NoError(t, err)
-		defer mute.Close()
+		t.Cleanup(func() { require.NoError(t, mute.Close()) })
 		shown(t, mute.Addr().String(), `"label":"b.test"`)
 	})
 }
