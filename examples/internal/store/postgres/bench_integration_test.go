@@ -5,6 +5,8 @@ package postgres_test
 import (
 	"fmt"
 	"math/rand/v2"
+	"os"
+	"strconv"
 	"testing"
 	"time"
 
@@ -156,15 +158,26 @@ func BenchmarkStart(b *testing.B) {
 	})
 }
 
-// BenchmarkObserve observes 20,000 domains with 35 links each: all of them for the first time, and again when nothing has changed.
+func setting(b *testing.B, name string, usual int) int {
+	s := os.Getenv(name)
+	if s == "" {
+		return usual
+	}
+	n, err := strconv.Atoi(s)
+	require.NoError(b, err)
+	return n
+}
+
+// BenchmarkObserve observes 20,000 domains, or as many as HISTORY_DOMAINS says, each with 35 links or as many as HISTORY_LINKS says:
+// all of them for the first time, and again when nothing has changed.
 func BenchmarkObserve(b *testing.B) {
-	const size, links = 20_000, 35
+	size, links := setting(b, "HISTORY_DOMAINS", 20_000), setting(b, "HISTORY_LINKS", 35)
 	server := pgtest.Start(b)
 	url := server.Schema(b)
 	s := open(b, url, clock)
 	now := noon
 	g := graph.New(graph.Options{Now: func() time.Time { return now }})
-	random := rand.New(rand.NewPCG(485, size))
+	random := rand.New(rand.NewPCG(485, uint64(size)))
 	var batch crawl.Batch
 	var again *graph.Report
 	for i := range size {
@@ -184,6 +197,7 @@ func BenchmarkObserve(b *testing.B) {
 	rate := func(b *testing.B) {
 		b.ReportMetric(float64(b.N*g.Snapshot().Counts().Links)/b.Elapsed().Seconds(), "links/s")
 	}
+	g.Snapshot().Counts()
 	b.Run("first", func(b *testing.B) {
 		for b.Loop() {
 			b.StopTimer()
