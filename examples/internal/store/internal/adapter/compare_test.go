@@ -16,15 +16,15 @@ import (
 	"github.com/xmppgraph/xmppgraph/xep"
 )
 
-// memory is a [Book] of what is open.
-type memory struct {
+// openBook is a [Book] of what is open.
+type openBook struct {
 	domains []Domain
 	links   []Link
 	pieces  []int
 	err     error
 }
 
-func (m *memory) Domains(_ context.Context, to []Domain, after int64, n int) ([]Domain, error) {
+func (m *openBook) Domains(_ context.Context, to []Domain, after int64, n int) ([]Domain, error) {
 	for _, d := range m.domains {
 		if d.ID > after && n > 0 {
 			to, n = append(to, d), n-1
@@ -33,7 +33,7 @@ func (m *memory) Domains(_ context.Context, to []Domain, after int64, n int) ([]
 	return to, m.err
 }
 
-func (m *memory) Links(_ context.Context, to []Link, after Pair, n int) ([]Link, error) {
+func (m *openBook) Links(_ context.Context, to []Link, after Pair, n int) ([]Link, error) {
 	for _, l := range m.links {
 		if l.Pair.compare(after) > 0 && n > 0 {
 			to, n = append(to, l), n-1
@@ -42,7 +42,7 @@ func (m *memory) Links(_ context.Context, to []Link, after Pair, n int) ([]Link,
 	return to, m.err
 }
 
-func (m *memory) Write(_ context.Context, p *Piece) error {
+func (m *openBook) Write(_ context.Context, p *Piece) error {
 	m.pieces = append(m.pieces, p.Len())
 	for _, id := range p.End {
 		m.domains = slices.DeleteFunc(m.domains, func(d Domain) bool { return d.ID == id })
@@ -85,7 +85,7 @@ func changing(random *rand.Rand) (*graph.Snapshot, []int64) {
 // TestCompare requires that what is open after each observation is what was observed, in pieces of any size.
 func TestCompare(t *testing.T) {
 	random := rand.New(rand.NewPCG(485, 1))
-	m := new(memory)
+	m := new(openBook)
 	for n := range 300 {
 		s, ids := changing(random)
 		size := 1 + random.IntN(30)
@@ -140,6 +140,6 @@ func requireLinks(t *testing.T, s *graph.Snapshot, ids []int64, got []Link) {
 func TestCompareFails(t *testing.T) {
 	s, ids := changing(rand.New(rand.NewPCG(485, 2)))
 	failed := errors.New("no database")
-	_, err := Compare(t.Context(), &memory{err: failed}, s, ids, false)
+	_, err := Compare(t.Context(), &openBook{err: failed}, s, ids, false)
 	require.ErrorIs(t, err, failed)
 }
