@@ -198,6 +198,7 @@ func BenchmarkObserve(b *testing.B) {
 	s := open(b, filepath.Join(b.TempDir(), "a.db"), func() time.Time { return noon })
 	fill(b, s, n)
 	g := graph.New(graph.Options{Now: func() time.Time { return now }})
+	var again graph.Report
 	for i := range n {
 		r := graph.Report{Domain: xep.MustName(fmt.Sprintf("server%06d.example", i)), At: noon, Until: noon.Add(1000 * time.Hour)}
 		for p := range links {
@@ -205,10 +206,13 @@ func BenchmarkObserve(b *testing.B) {
 			r.Peers = append(r.Peers, graph.Peer{Name: peer, Until: r.Until, Directions: graph.Out})
 		}
 		g.Apply(r)
+		again = r
 	}
 	require.NoError(b, s.Observe(b.Context(), g.Snapshot()))
 	for b.Loop() {
 		now = now.Add(time.Second)
+		again.At = now
+		g.Apply(again)
 		require.NoError(b, s.Observe(b.Context(), g.Snapshot()))
 	}
 }
