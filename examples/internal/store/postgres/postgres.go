@@ -20,6 +20,10 @@ import (
 	"github.com/xmppgraph/xmppgraph/examples/internal/store/internal/adapter"
 )
 
+// beginWriting begins a transaction that the database ends by itself where its process says nothing for so long.
+// A process that a network cuts off in the middle of one would otherwise keep its locks for hours, and all others would wait for them.
+const beginWriting = `BEGIN; SET LOCAL idle_in_transaction_session_timeout = '10s'`
+
 // attempts is how often a transaction is tried that gets entangled with another one.
 const attempts = 10
 
@@ -91,7 +95,7 @@ type beginner interface {
 func writeOn(ctx context.Context, on beginner, f func(context.Context, pgx.Tx) error) error {
 	var err error
 	for range attempts {
-		err = transact(ctx, on, pgx.TxOptions{}, f)
+		err = transact(ctx, on, pgx.TxOptions{BeginQuery: beginWriting}, f)
 		if !entangled(err) {
 			break
 		}
@@ -141,8 +145,8 @@ func typed(err error) error {
 		switch {
 		case pe.Code == "53100": // disk_full
 			return fmt.Errorf("%w: %w", store.ErrFull, err)
-		case pe.Code[:2] == "53", pe.Code[:2] == "57", pe.Code[:2] == "08", pe.Code == "25006":
-			// Too few resources, an operator who intervenes, a connection that breaks, a server that may only be read.
+		case pe.Code[:2] == "53", pe.Code[:2] == "57", pe.Code[:2] == "08", pe.Code == "25006", pe.Code == "25P03":
+			// Too few resources, an operator who intervenes, a connection that breaks, a server that may only be read or has waited for us too long.
 			return fmt.Errorf("%w: %w", store.ErrUnavailable, err)
 		}
 		return err

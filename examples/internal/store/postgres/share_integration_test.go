@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
 	"github.com/xmppgraph/xmppgraph/crawl"
@@ -39,6 +40,31 @@ func shareContract(t *testing.T, server *pgtest.Server) {
 			Pass: func(d time.Duration) { now = now.Add(d) },
 		}
 	})
+}
+
+// cutOff has a process fall silent in the middle of a holding: the others wait for it, but not for long.
+func cutOff(t *testing.T, server *pgtest.Server) {
+	url := server.Schema(t)
+	silent, other := open(t, url, nil), open(t, url, nil).Share("other")
+	locked, heard := make(chan struct{}), make(chan struct{})
+	failed := make(chan error, 1)
+	go func() {
+		failed <- silent.Write(context.Background(), func(ctx context.Context, tx pgx.Tx) error {
+			_, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock($1)`, postgres.LockShare)
+			close(locked)
+			<-heard
+			return err
+		})
+	}()
+	<-locked
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	h, err := other.Hold(ctx, time.Minute)
+	close(heard)
+	require.NoError(t, err)
+	require.NotEmpty(t, h.Parts)
+	require.ErrorIs(t, <-failed, store.ErrUnavailable, "nothing of it counts")
+	require.NoError(t, silent.Write(t.Context(), func(context.Context, pgx.Tx) error { return nil }), "it goes on by another connection")
 }
 
 // holdingAtOnce has many crawlers come, go and take at the same time: no part may have two holders.
