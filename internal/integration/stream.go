@@ -19,7 +19,7 @@ const (
 	nsComponent = "jabber:component:accept"
 	nsStream    = "http://etherx.jabber.org/streams"
 	nsDiscoInfo = "http://jabber.org/protocol/disco#info"
-	dialLimit   = 10 * time.Second
+	dialLimit   = time.Minute // ejabberd listens long before it answers, on a loaded machine
 )
 
 // component is an external component (XEP-0114) of raw bytes.
