@@ -183,6 +183,8 @@ func (s *fakeShare) SaveHeld(ctx context.Context, b Batch, mentioned []xep.Name)
 	if err := f.records.Save(ctx, kept); err != nil {
 		return nil, err
 	}
+	f.records.mu.Lock()
+	defer f.records.mu.Unlock()
 	for _, n := range mentioned {
 		rec, known := f.records.records[n]
 		rec.Mentioned = f.now()
