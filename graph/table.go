@@ -31,7 +31,7 @@ type table struct {
 	seed   maphash.Seed
 	chunks [][]xep.Name
 	n      uint32
-	slots  []uint32 // four bits of the hash and number + 1, zero where free; at most four fifths full
+	slots  []uint32 // four bits of the hash and number + 1, zero where free; at most three fifths full
 	// arena holds the bytes of the newest names; older arenas live on in the names cut from them.
 	arena strings.Builder
 
@@ -125,7 +125,7 @@ func (t *table) intern(n xep.Name) (id uint32, ok bool) {
 	t.n++
 	_, tag := t.home(own.String())
 	t.slots[i] = tag | (id + 1)
-	if int(t.n)*5 > len(t.slots)*4 {
+	if int(t.n)*5 > len(t.slots)*3 {
 		t.grow()
 	}
 	return id, true

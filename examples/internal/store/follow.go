@@ -47,9 +47,11 @@ func Fill(ctx context.Context, db Store, g *graph.Graph, exclude func(xep.Name) 
 		if exclude != nil && exclude(c.Domain) {
 			return nil
 		}
-		g.Consent(c.Domain, c.Until)
 		if c.Report != nil {
+			// It has the verdict of its domain.
 			g.Apply(*c.Report)
+		} else {
+			g.Consent(c.Domain, c.Until)
 		}
 		return nil
 	})
