@@ -182,6 +182,20 @@ func TestForget(t *testing.T) {
 	require.Equal(t, 1, s.Counts().Unnamed)
 }
 
+// A domain that was known before any report named it was first seen in the first one that did.
+func TestFirstSeen(t *testing.T) {
+	g, c := newGraph()
+	g.Consent(name("b.test"), c.in(time.Hour))
+	for range 3 {
+		g.Apply(report(c, "a.test", 0, "b.test?"))
+		c.advance(time.Minute)
+	}
+	b, ok := g.Snapshot().Domain(name("b.test"))
+	require.True(t, ok)
+	require.Equal(t, start, b.First)
+	require.Equal(t, c.in(-time.Minute), b.Last)
+}
+
 func TestIsEmpty(t *testing.T) {
 	g, c := newGraph()
 	require.True(t, g.Snapshot().IsEmpty())

@@ -53,6 +53,10 @@ func Fill(ctx context.Context, db Store, g *graph.Graph, exclude func(xep.Name) 
 		} else {
 			g.Consent(c.Domain, c.Until)
 		}
+		if exclude != nil && exclude(c.Domain) {
+			// It has been excluded meanwhile, and whoever saw to that may have been here before.
+			g.Forget(c.Domain)
+		}
 		return nil
 	})
 }

@@ -89,6 +89,14 @@ func standing(t *testing.T, b *bed) {
 	g := graph.New(graph.Options{Now: b.now})
 	require.NoError(t, store.Fill(t.Context(), b.Store, g, func(n xep.Name) bool { return n == silent.Domain }))
 	require.Equal(t, 2, g.Snapshot().Len())
+
+	g, asked := graph.New(graph.Options{Now: b.now}), make(map[xep.Name]bool)
+	require.NoError(t, store.Fill(t.Context(), b.Store, g, func(n xep.Name) bool {
+		again := asked[n]
+		asked[n] = true
+		return again
+	}))
+	require.True(t, g.Snapshot().IsEmpty(), "all were excluded while they were read")
 }
 
 func verdictEnds(t *testing.T, b *bed) {
