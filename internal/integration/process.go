@@ -147,6 +147,30 @@ func (p *process) signal(sig syscall.Signal) error {
 	return p.cmd.Process.Signal(sig)
 }
 
+// pause stops the process and waits until each of its threads has stopped.
+// On a busy machine the others go on answering until the one that got the signal has its turn.
+func (p *process) pause() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.cmd == nil {
+		return fmt.Errorf("%s does not run", p.name)
+	}
+	if err := p.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+		return err
+	}
+	const byPID, stopped = 1, syscall.WSTOPPED | syscall.WNOWAIT // P_PID, which package syscall does not name
+	for {
+		_, _, errno := syscall.Syscall6(syscall.SYS_WAITID, byPID, uintptr(p.cmd.Process.Pid), 0, stopped, 0, 0)
+		switch errno {
+		case 0:
+			return nil
+		case syscall.EINTR:
+		default:
+			return fmt.Errorf("wait until %s has stopped: %w", p.name, errno)
+		}
+	}
+}
+
 // pid is 0 when the server does not run.
 func (p *process) pid() int {
 	p.mu.Lock()

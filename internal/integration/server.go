@@ -86,10 +86,12 @@ func (s *server) Restart(t testing.TB) {
 	s.Start(t)
 }
 
-// Pause freezes the server (SIGSTOP): connections stay open and nothing answers.
+// Pause freezes the server (SIGSTOP): connections stay open, and from its return nothing answers.
+// A test that ends before Resume, because it failed, leaves the server running for those after it.
 func (s *server) Pause(t testing.TB) {
 	t.Helper()
-	require.NoError(t, s.proc.signal(syscall.SIGSTOP))
+	require.NoError(t, s.proc.pause())
+	t.Cleanup(func() { _ = s.proc.signal(syscall.SIGCONT) }) // it may have ended meanwhile
 }
 
 // Resume undoes Pause.
