@@ -174,7 +174,7 @@ func session(ctx context.Context, c *config, crawler *crawl.Crawler, op *operati
 		dial, ns = connect.Component, component.NSAccept
 	}
 	cfg.Handler = answers(ns, crawler, op.answers()...)
-	s, err := dial(ctx, cfg)
+	s, err := reach(ctx, c.database != "", log, func() (*connect.Session, error) { return dial(ctx, cfg) })
 	if err != nil {
 		return nil, nil, err
 	}
@@ -189,6 +189,23 @@ func session(ctx context.Context, c *config, crawler *crawl.Crawler, op *operati
 	log.Info("connected", "as", s.LocalAddr())
 	leave := op.attend(ctx, s)
 	return s, func() { leave(); _ = s.Close() }, nil
+}
+
+// reach connects. Where there is a database, there are pages to serve meanwhile, and it waits for a server that is not up yet or has no network:
+// both start with the machine. Whatever else stands in the way is for a human to mend.
+func reach(ctx context.Context, patient bool, log *slog.Logger, dial func() (*connect.Session, error)) (*connect.Session, error) {
+	for pause := time.Second; ; pause = min(2*pause, time.Minute) {
+		s, err := dial()
+		if err == nil || !patient || !errors.Is(err, connect.ErrUnreachable) {
+			return s, err
+		}
+		log.Warn("not connected yet: what is in the database is served, nobody is visited", "err", err, "again_in", pause)
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
 }
 
 // answers is what the session says to others, and where it receives events.

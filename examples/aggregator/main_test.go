@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -13,11 +14,13 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/stretchr/testify/require"
 
+	"github.com/xmppgraph/xmppgraph/connect"
 	"github.com/xmppgraph/xmppgraph/internal/leak"
 	"github.com/xmppgraph/xmppgraph/internal/testserver"
 )
@@ -197,6 +200,67 @@ func TestNamesComeAndGo(t *testing.T) {
 			body = await(ctx, url+"data.json", func(s string) bool { return !strings.Contains(s, "b.test") })
 			require.NoError(t, ctx.Err(), body)
 			require.Equal(t, []string{"a.test"}, names(t, body))
+		})
+	}
+}
+
+// Pages are served from the database while the XMPP server is not up, and the crawl goes on once it is.
+func TestServerComesLater(t *testing.T) {
+	srv := testserver.Start(t, testserver.Config{Seed: 1})
+	srv.AddDomain(testserver.Domain{Name: "a.test", Advertise: true})
+	late := srv.AddDomain(testserver.Domain{Name: "late.test"})
+	args := []string{"-component", testserver.Component, "-secret-file", secret(t, testserver.Secret), "-server", srv.ComponentAddr(),
+		"-contact", "mailto:ops@example.org", "-seed", "a.test", "-seed", "late.test", "-spacing", "0s",
+		"-database", filepath.Join(t.TempDir(), "aggregator.db")}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	shown := func(url string, want ...string) {
+		t.Helper()
+		body := await(ctx, url+"data.json", func(s string) bool { return slices.Equal(want, names(t, s)) })
+		require.NoError(t, ctx.Err(), body)
+	}
+	t.Run("a first time", func(t *testing.T) { shown(start(t, args...), "a.test") })
+	srv.Refuse()
+	url := start(t, args...)
+	shown(url, "a.test")
+	body := await(ctx, url+"readyz", func(s string) bool { return strings.HasPrefix(s, "ready") })
+	require.NoError(t, ctx.Err(), body)
+
+	late.SetAdvertise(true)
+	require.NoError(t, srv.Restart())
+	shown(url, "a.test", "late.test")
+}
+
+// Only a server that can't be reached is waited for, and only by those who have something to do meanwhile.
+func TestReach(t *testing.T) {
+	refused := &connect.Error{Kind: connect.ErrUnreachable}
+	wrong := &connect.Error{Kind: connect.ErrCredentials}
+	for name, tc := range map[string]struct {
+		patient bool
+		answers []error
+		err     error
+		took    time.Duration
+	}{
+		"at once":                    {true, []error{nil}, nil, 0},
+		"later":                      {true, []error{refused, refused, refused, nil}, nil, 7 * time.Second},
+		"at most a minute between":   {true, append(slices.Repeat([]error{refused}, 10), nil), nil, (1+2+4+8+16+32)*time.Second + 4*time.Minute},
+		"a reason that stays":        {true, []error{wrong}, wrong, 0},
+		"later a reason that stays":  {true, []error{refused, wrong}, wrong, time.Second},
+		"nothing to serve meanwhile": {false, []error{refused}, refused, 0},
+		"asked to end":               {true, slices.Repeat([]error{refused}, 100), context.DeadlineExceeded, time.Hour},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+				defer cancel()
+				began, n := time.Now(), 0
+				_, err := reach(ctx, tc.patient, slog.New(slog.DiscardHandler), func() (*connect.Session, error) {
+					n++
+					return nil, tc.answers[n-1]
+				})
+				require.ErrorIs(t, err, tc.err)
+				require.Equal(t, tc.took, time.Since(began))
+			})
 		})
 	}
 }
