@@ -56,7 +56,9 @@ func TestDocumentation(t *testing.T) {
 					checkNginx(t, b[1])
 				case "ini":
 					checkUnit(t, b[1])
-				case "lua", "caddy": // Prosody's is in the reporter's tests, and Caddy's was tried by hand.
+				case "caddy":
+					checkCaddy(t, b[1])
+				case "lua": // Prosody's is in the reporter's tests.
 				default:
 					t.Fatalf("nobody looks at %q", b[0])
 				}
@@ -151,16 +153,28 @@ func need(t *testing.T, program string) string {
 	return path
 }
 
-func checkNginx(t *testing.T, server string) {
-	nginx := need(t, "nginx")
-	dir := t.TempDir()
+// nginxFile completes the block of a server to a configuration that keeps to a folder.
+func nginxFile(t *testing.T, dir, server string) string {
+	t.Helper()
 	// The certificate is not what is looked at.
 	server = regexp.MustCompile(`(?m)^\s*ssl_certificate(_key)? .*$`).ReplaceAllString(server, "")
-	server = strings.Replace(server, "443 ssl http2", "unix:"+filepath.Join(dir, "nginx.sock"), 1)
 	conf := fmt.Sprintf("pid %[1]s/pid; error_log %[1]s/error.log;\nevents {}\nhttp {\naccess_log off;\nclient_body_temp_path %[1]s/b; proxy_temp_path %[1]s/p; fastcgi_temp_path %[1]s/f; uwsgi_temp_path %[1]s/u; scgi_temp_path %[1]s/s;\n%[2]s}\n", dir, server)
 	file := filepath.Join(dir, "nginx.conf")
 	require.NoError(t, os.WriteFile(file, []byte(conf), 0o600))
+	return file
+}
+
+func checkNginx(t *testing.T, server string) {
+	nginx, dir := need(t, "nginx"), t.TempDir()
+	file := nginxFile(t, dir, strings.Replace(server, "443 ssl http2", "unix:"+filepath.Join(dir, "nginx.sock"), 1))
 	out, err := exec.CommandContext(t.Context(), nginx, "-t", "-q", "-c", file, "-p", dir).CombinedOutput()
+	require.NoError(t, err, string(out))
+}
+
+func checkCaddy(t *testing.T, site string) {
+	caddy, file := need(t, "caddy"), filepath.Join(t.TempDir(), "Caddyfile")
+	require.NoError(t, os.WriteFile(file, []byte(site), 0o600))
+	out, err := exec.CommandContext(t.Context(), caddy, "adapt", "--adapter", "caddyfile", "--config", file).CombinedOutput()
 	require.NoError(t, err, string(out))
 }
 
