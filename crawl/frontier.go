@@ -54,7 +54,7 @@ type entry struct {
 	dirty, saving bool
 	// lost tells that another crawler may have the domain by now: whatever is known of it here counts no more.
 	lost bool
-	// watch is for those who wait for the entry's visit, nil where nobody does.
+	// watch is for those who wait for the entry's visit, nil where nobody does and none is under way.
 	watch *watch
 	// site is the owner's, in which the entry is either confirmed or in a list.
 	site           *site

@@ -196,7 +196,8 @@ func (r *run) hasten(rec Record) {
 	r.mu.Lock()
 	held := r.holds(rec.Domain)
 	e, known := r.frontier.entries[rec.Domain]
-	if held && known && rec.Due.Before(e.due) {
+	// What was asked since answers the call, whichever of the two came to be known here first.
+	if held && known && rec.Due.Before(e.due) && e.visitedAt.Before(rec.Due) {
 		e.polled = time.Time{}
 		r.frontier.hasten(e, rec.Due)
 	}

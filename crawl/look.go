@@ -49,7 +49,7 @@ type Account struct {
 // Look visits a domain ahead of all others and tells how that went, each step as it ends if onStep is not nil.
 //
 // It keeps to the spacing and limits of the crawl, and what it finds is taken in as from any other visit.
-// A visit that is under way is waited for instead of made again, and one that ended within [LookAgain] is told again,
+// A visit that is under way is waited for instead of made again, and told from its beginning; one that ended within [LookAgain] is told again,
 // so that nobody can use it to bother a host.
 // OnStep is called from one goroutine at a time, and not after Look has returned.
 func (c *Crawler) Look(ctx context.Context, domain string, onStep func(pubsub.Step)) (Account, error) {
@@ -112,17 +112,18 @@ func (as *accounts) put(name xep.Name, a Account) {
 	as.byName[name] = a
 }
 
-// watch is a visit that somebody waits for.
+// watch is a visit that somebody may wait for.
 type watch struct {
+	// wanted tells that somebody does. The run's lock protects it.
+	wanted bool
+
 	mu    sync.Mutex
 	steps pubsub.Trace
-	more  chan struct{} // closed when there is more, and then replaced
+	more  chan struct{} // closed when there is more, nil while nobody would notice
 	ended bool
 	acct  Account
 	err   error
 }
-
-func newWatch() *watch { return &watch{more: make(chan struct{})} }
 
 func (w *watch) step(s pubsub.Step) {
 	w.mu.Lock()
@@ -143,14 +144,19 @@ func (w *watch) end(a Account, err error) {
 }
 
 func (w *watch) wake() {
-	close(w.more)
-	w.more = make(chan struct{})
+	if w.more != nil {
+		close(w.more)
+		w.more = nil
+	}
 }
 
 // state returns the steps after the first told, whether there will be more, and a channel that says when.
 func (w *watch) state(told int) (steps pubsub.Trace, ended bool, more <-chan struct{}) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.more == nil {
+		w.more = make(chan struct{})
+	}
 	return w.steps[told:], w.ended, w.more
 }
 
@@ -191,7 +197,7 @@ func (r *run) watch(name xep.Name) (*watch, error) {
 	defer r.mu.Unlock()
 	now := r.clock.Now()
 	if a, ok := r.accounts.byName[name]; ok && now.Before(a.At.Add(LookAgain)) {
-		w := newWatch()
+		w := new(watch)
 		w.end(a, nil)
 		return w, nil
 	}
@@ -206,7 +212,10 @@ func (r *run) watch(name xep.Name) (*watch, error) {
 		return nil, errFull
 	}
 	if e.watch == nil {
-		e.watch, e.mentioned = newWatch(), now
+		e.watch = new(watch)
+	}
+	if !e.watch.wanted {
+		e.watch.wanted, e.mentioned = true, now
 		r.touch(e)
 	}
 	if e.place != placeFlight {
@@ -249,7 +258,7 @@ func (r *run) account(e *entry, res *Result) (a Account, told bool) {
 	case res != nil:
 		err = nil
 		a = Account{At: r.clock.Now(), Outcome: res.Outcome, Err: res.Err, Until: e.until, Trace: res.Trace}
-		if w != nil || !e.until.IsZero() {
+		if w != nil && w.wanted || !e.until.IsZero() {
 			r.accounts.put(e.name, a)
 		}
 	}

@@ -124,6 +124,27 @@ func TestLooksShareAVisit(t *testing.T) {
 	})
 }
 
+// Whoever looks at a domain that is being visited is told of the steps that are past, and of each of the others as it ends.
+func TestLookDuringAVisit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newFakeNet()
+		n.report("slow.test")
+		n.before = func(string, string) { time.Sleep(10 * time.Second) }
+		c, g := newCrawler(n, "slow.test")
+		began := time.Now()
+		background(t, c, g)
+		time.Sleep(15 * time.Second)
+		var at []time.Duration
+		a, err := c.Look(t.Context(), "slow.test", func(pubsub.Step) { at = append(at, time.Since(began).Truncate(5*time.Second)) })
+		require.NoError(t, err)
+		require.Equal(t, OutcomeReport, a.Outcome)
+		require.Len(t, at, len(a.Trace))
+		require.Equal(t, 15*time.Second, at[0])
+		require.Greater(t, at[len(at)-1], 20*time.Second)
+		require.Contains(t, at, 20*time.Second, "each as it ends")
+	})
+}
+
 // TestLookOvertakes asks for a domain that is due, behind more domains than can be visited at a time.
 func TestLookOvertakes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

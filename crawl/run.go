@@ -199,7 +199,7 @@ type call struct {
 	*teller
 	// known is where the domain publishes, where a live subscription makes it needless to look closer.
 	known *pubsub.Location
-	// watch is who wants to know every step, nil if nobody does.
+	// watch hears of every step.
 	watch *watch
 	// heard is the entry's when the visit began.
 	heard uint32
@@ -259,6 +259,10 @@ func (r *run) begin(e *entry) *call {
 	}
 	now := r.clock.Now()
 	e.visitedAt = now
+	if e.watch == nil {
+		// Whoever comes while the visit is under way wants to see it from its beginning.
+		e.watch = new(watch)
+	}
 	c := &call{teller: &teller{at: now, entry: e}, heard: e.heard, watch: e.watch}
 	if f := e.feed; f != nil && f.live && now.Before(e.polled.Add(r.poll)) {
 		c.known = &pubsub.Location{Domain: e.name, Default: e.byDefault, Service: f.service, Node: f.node}
@@ -275,11 +279,9 @@ func (r *run) read(ctx context.Context, c *call) *Result {
 		Consent: r.consent,
 		Self:    r.own,
 		Now:     r.clock.Now,
+		OnStep:  c.watch.step,
 		known:   c.known,
 		attend:  func(res *Result) (bool, error) { return r.attend(vctx, c, res) },
-	}
-	if c.watch != nil {
-		v.OnStep = c.watch.step
 	}
 	res := v.Visit(vctx, c.entry.name)
 	if ctx.Err() != nil || notTheirFault(res.Err) {

@@ -25,8 +25,21 @@ type fakeSharing struct {
 	owner   [fakeParts]int
 	until   [fakeParts]time.Time
 	alive   map[int]time.Time
-	news    []xep.Name
+	news    []fakeNews
 	joined  int
+}
+
+// fakeNews is a domain that somebody made known, or due at a time if that is not zero.
+type fakeNews struct {
+	name xep.Name
+	due  time.Time
+}
+
+// call makes a domain due at once.
+func (f *fakeSharing) call(name string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.news = append(f.news, fakeNews{xep.MustName(name), f.now()})
 }
 
 // NewFakeSharing returns one; now is its clock.
@@ -115,8 +128,12 @@ func (s *fakeShare) Hold(_ context.Context, d time.Duration) (h Holding, err err
 		return Holding{}, errCut
 	}
 	for _, n := range f.news[s.heed:] {
-		if f.owner[s.Part(n)] == s.id {
-			h.News = append(h.News, f.records.records[n])
+		if f.owner[s.Part(n.name)] == s.id {
+			rec := f.records.records[n.name]
+			if !n.due.IsZero() {
+				rec.Due = n.due
+			}
+			h.News = append(h.News, rec)
 		}
 	}
 	s.heed = len(f.news)
@@ -190,7 +207,7 @@ func (s *fakeShare) SaveHeld(ctx context.Context, b Batch, mentioned []xep.Name)
 		rec.Mentioned = f.now()
 		if !known {
 			rec.Domain, rec.Due, rec.Added = n, f.now(), f.now()
-			f.news = append(f.news, n)
+			f.news = append(f.news, fakeNews{name: n})
 		}
 		f.records.records[n] = rec
 	}

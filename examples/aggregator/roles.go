@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -17,6 +18,7 @@ import (
 	"github.com/xmppgraph/xmppgraph/examples/internal/store/follow"
 	"github.com/xmppgraph/xmppgraph/examples/internal/store/postgres"
 	"github.com/xmppgraph/xmppgraph/graph"
+	"github.com/xmppgraph/xmppgraph/pubsub"
 	"github.com/xmppgraph/xmppgraph/xep"
 )
 
@@ -31,6 +33,10 @@ const (
 	// lookPatience bounds how long a submission waits for another process's visit, and lookEvery is how often it asks for it.
 	lookPatience = 25 * time.Second
 	lookEvery    = 250 * time.Millisecond
+	// looksForOthers bounds the visits that are made at once for other processes. The domains of all others are due soon.
+	looksForOthers = 64
+	// unheard is how much of a visit may wait to be told on.
+	unheard = 64
 )
 
 // sharing is what a process does of the work that several may share.
@@ -97,6 +103,13 @@ type shared struct {
 	share    *postgres.Share
 	follower *follow.Follower // nil for a process that serves nothing
 	excluded func(xep.Name) bool
+	log      *slog.Logger
+	// crawler returns the one of this process, nil while there is none.
+	crawler func() *crawl.Crawler
+
+	mu sync.Mutex
+	// waiting are those who have another process visit a domain.
+	waiting map[xep.Name][]chan postgres.Told
 }
 
 // newShared returns the part of this process, nil where the database is none that can be shared.
@@ -105,7 +118,7 @@ func newShared(c *config, db store.Store, g *graph.Graph, op *operation, log *sl
 	if !ok {
 		return nil
 	}
-	s := &shared{db: pg, share: pg.Share(rand.Text()), excluded: op.exclusion.Has}
+	s := &shared{db: pg, share: pg.Share(rand.Text()), excluded: op.exclusion.Has, log: log, waiting: make(map[xep.Name][]chan postgres.Told)}
 	if c.serves() {
 		s.follower = &follow.Follower{DB: pg, Graph: g, Exclude: op.exclusion.Has, Log: log}
 		op.exclusion.Watch(func(readmitted []xep.Name) {
@@ -144,12 +157,79 @@ func (s *shared) run(ctx context.Context) {
 	if s.follower != nil {
 		parts.Go(func() { s.follower.Run(ctx) })
 	}
-	s.db.Listen(ctx, func() {
-		s.share.Poke()
-		if s.follower != nil {
-			s.follower.Poke()
-		}
+	slots := make(chan struct{}, looksForOthers)
+	s.db.Hear(ctx, postgres.Ears{
+		Changed: func() {
+			s.share.Poke()
+			if s.follower != nil {
+				s.follower.Poke()
+			}
+		},
+		Asked: func(name xep.Name) {
+			select {
+			case slots <- struct{}{}:
+				parts.Go(func() {
+					defer func() { <-slots }()
+					s.lookFor(ctx, name)
+				})
+			default:
+			}
+		},
+		Told: s.told,
 	})
+}
+
+// lookFor visits a domain for another process, if it is this one's to visit, and tells all how that goes.
+func (s *shared) lookFor(ctx context.Context, name xep.Name) {
+	c := s.crawler()
+	if c == nil || s.excluded(name) {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, lookPatience)
+	defer cancel()
+	n := 0
+	tell := func(t postgres.Told) {
+		t.Domain, t.N = name, n
+		if err := s.db.Tell(ctx, t); err != nil && ctx.Err() == nil {
+			s.log.Debug("others are not told of a step", "domain", name, "err", err)
+		}
+	}
+	a, err := c.Look(ctx, name.String(), func(st pubsub.Step) {
+		one := api.Step(name, st)
+		tell(postgres.Told{Step: &one})
+		n++
+	})
+	if err == nil {
+		tell(postgres.Told{End: &postgres.End{At: a.At, Outcome: a.Outcome, Until: a.Until}})
+	}
+}
+
+// told passes on what another process tells of a visit. Who is slow to listen finds the rest in the database.
+func (s *shared) told(t postgres.Told) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, c := range s.waiting[t.Domain] {
+		select {
+		case c <- t:
+		default:
+		}
+	}
+}
+
+// listen returns what is told of a domain's visits until leave is called.
+func (s *shared) listen(name xep.Name) (told <-chan postgres.Told, leave func()) {
+	c := make(chan postgres.Told, unheard)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.waiting[name] = append(s.waiting[name], c)
+	return c, func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.waiting[name] = slices.DeleteFunc(s.waiting[name], func(other chan postgres.Told) bool { return other == c })
+		if len(s.waiting[name]) == 0 {
+			delete(s.waiting, name)
+		}
+	}
 }
 
 // keepHistoryOf keeps history once the graph has been filled, until ctx ends. What several processes note is noted once.
@@ -166,37 +246,45 @@ func keepHistoryOf(ctx context.Context, s *shared, h historian, g *graph.Graph, 
 	keepHistory(ctx, h, func() crawl.Stats { return crawl.Stats{} }, g, log)
 }
 
-// look has another process visit a domain, and waits for what it finds out.
-func (s *shared) look(ctx context.Context, domain string) (crawl.Account, error) {
-	name, err := xep.ParseName(domain)
+// look has another process visit a domain, and tells what it hears of that. It implements [api.LookElsewhere].
+func (s *shared) look(ctx context.Context, name xep.Name, onStep func(store.Step)) (a crawl.Account, all bool, err error) {
 	switch {
-	case err != nil:
-		return crawl.Account{}, err
 	case !name.Addressable():
-		return crawl.Account{}, fmt.Errorf("nothing can be sent to %q", name)
+		return a, false, fmt.Errorf("nothing can be sent to %q", name)
 	case s.excluded(name):
-		return crawl.Account{}, crawl.ErrExcluded
+		return a, false, crawl.ErrExcluded
 	}
 	ctx, cancel := context.WithTimeout(ctx, lookPatience)
 	defer cancel()
+	told, leave := s.listen(name)
+	defer leave()
 	called, err := s.db.Call(ctx, name)
 	if errors.Is(err, store.ErrNotFound) {
-		return crawl.Account{}, crawl.ErrExcluded
+		return a, false, crawl.ErrExcluded
 	}
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
-	for err == nil {
-		var rec crawl.Record
-		if rec, err = s.db.Record(ctx, name); err == nil && rec.Due.After(called) {
-			return accountOf(rec, called), nil
-		}
+	for n := 0; err == nil; {
 		select {
+		case t := <-told:
+			switch {
+			case t.End != nil:
+				return crawl.Account{At: t.End.At, Outcome: t.End.Outcome, Until: t.End.Until}, t.N == n, nil
+			case t.N == n:
+				onStep(*t.Step)
+				n++
+			}
 		case <-tick.C:
+			// It may have been visited lately, by a process that tells nothing, or while nothing could be heard.
+			var rec crawl.Record
+			if rec, err = s.db.Record(ctx, name); err == nil && rec.Due.After(called) {
+				return accountOf(rec, called), false, nil
+			}
 		case <-ctx.Done():
 			err = ctx.Err()
 		}
 	}
-	return crawl.Account{}, crawl.ErrBusy
+	return a, false, crawl.ErrBusy
 }
 
 // accountOf says what a stored record tells of the last visit. Its steps are stored apart, soon after.

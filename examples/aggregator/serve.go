@@ -34,14 +34,14 @@ type programs struct {
 func newPrograms(press *edition.Press, o api.Options, shared *shared) *programs {
 	p := new(programs)
 	o.Look = func(ctx context.Context, domain string, onStep func(pubsub.Step)) (crawl.Account, error) {
-		a, err := crawl.Account{}, crawl.ErrNotRunning
 		if c := p.crawler.Load(); c != nil {
-			a, err = c.Look(ctx, domain, onStep)
+			return c.Look(ctx, domain, onStep)
 		}
-		if shared != nil && (errors.Is(err, crawl.ErrElsewhere) || errors.Is(err, crawl.ErrNotRunning)) {
-			return shared.look(ctx, domain)
-		}
-		return a, err
+		return crawl.Account{}, crawl.ErrNotRunning
+	}
+	if shared != nil {
+		o.LookElsewhere = shared.look
+		shared.crawler = p.crawler.Load
 	}
 	o.Account = func(name xep.Name) (crawl.Account, bool) {
 		if c := p.crawler.Load(); c != nil {

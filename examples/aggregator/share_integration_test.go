@@ -3,6 +3,7 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"fmt"
 	"io"
@@ -151,6 +152,7 @@ func TestProcessesShareTheWork(t *testing.T) {
 
 	t.Log("a submission reaches whoever holds the domain")
 	m.submission(t)
+	m.live(t)
 	t.Log("the database goes, and comes back")
 	m.outage(t)
 }
@@ -224,6 +226,58 @@ func (m *team) submission(t *testing.T) {
 		body := await(ctx, p.url+"api/v1/domains/late.test", func(s string) bool { return strings.Contains(s, `"trace"`) })
 		require.Contains(t, body, `"step":"opt-in"`)
 	}
+}
+
+// live has a visitor of one process see each step of a visit that another one makes as it happens. One submission is one visit.
+func (m *team) live(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), m.interval+m.slack)
+	defer cancel()
+	const name = "slow.test"
+	slow := m.srv.AddDomain(testserver.Domain{Name: name, Advertise: true, Report: testserver.Report{Peers: []testserver.Peer{{Name: m.seeds[0], Directions: testserver.Bidi}}}})
+	slow.SetFault(testserver.Held)
+	began := time.Now()
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, m.webs[1].url+"api/v1/submit", strings.NewReader(`{"domain":"`+name+`"}`))
+	require.NoError(t, err)
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Accept", "text/event-stream")
+	resp, err := http.DefaultClient.Do(req)
+	require.NoError(t, err)
+	defer resp.Body.Close()
+	events := bufio.NewScanner(resp.Body)
+	next := func() (kind, data string) {
+		for events.Scan() {
+			key, value, _ := strings.Cut(events.Text(), ": ")
+			switch key {
+			case "event":
+				kind = value
+			case "data":
+				return kind, value
+			}
+		}
+		require.NoError(t, events.Err())
+		return "", ""
+	}
+	require.NoError(t, slow.AwaitRequests(ctx, 1))
+	require.Equal(t, 1, slow.Release())
+	require.NoError(t, slow.AwaitRequests(ctx, 2))
+	kind, data := next()
+	require.Equal(t, "step", kind, "while the second answer is waited for")
+	require.Contains(t, data, `"step":"domain-info"`)
+
+	slow.SetFault(0)
+	slow.Release()
+	var steps []string
+	for kind, data = next(); kind == "step"; kind, data = next() {
+		steps = append(steps, data)
+	}
+	require.Equal(t, "result", kind)
+	require.Contains(t, data, `"named":true`)
+	require.Contains(t, strings.Join(steps, ""), `"step":"fetch"`)
+	// Whoever holds the domain has heard of it in two ways.
+	m.shown(ctx, t, name, http.StatusOK)
+	m.round(t, time.Now())
+	counts, _ := m.since(began, []string{name})
+	require.LessOrEqual(t, counts[name], 1+int(time.Since(began)/(m.interval*3/4)))
 }
 
 // shown waits until both pages show a domain, or don't.

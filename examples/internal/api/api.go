@@ -21,12 +21,18 @@ import (
 // It is what somebody who submits a domain waits for. It must respect the pace of whoever else asks the same host.
 type Look func(ctx context.Context, domain string, onStep func(pubsub.Step)) (crawl.Account, error)
 
+// LookElsewhere has another process visit a domain, and tells of the steps that it hears of, from the first one on and in their order.
+// All tells that there were no others.
+type LookElsewhere func(ctx context.Context, domain xep.Name, onStep func(store.Step)) (a crawl.Account, all bool, err error)
+
 // Options configure a [Server]. The zero value works, without what it lacks.
 type Options struct {
 	// History is what was observed in the past, nil for nothing.
 	History store.Public
 	// Look visits a domain that somebody submits, nil where nothing can be submitted.
 	Look Look
+	// LookElsewhere is what to do about domains for which Look returns [crawl.ErrElsewhere] or [crawl.ErrNotRunning], nil for nothing.
+	LookElsewhere LookElsewhere
 	// Exclude tells which domains are never contacted, nil means none.
 	Exclude func(xep.Name) bool
 	// Account returns how the last visit of a domain went, nil where that is not known. It is asked only about domains that are shown.

@@ -126,7 +126,11 @@ func (q *inquiries) visit(one *inquiry) {
 	defer cancel()
 	where := remedy.Where{Domain: one.domain}
 	a, err := q.s.o.Look(ctx, one.domain.String(), func(s pubsub.Step) { one.add(newStep(s, where)) })
-	if err == nil && q.s.o.Visited != nil && one.untold() {
+	all := !one.untold()
+	if q.s.o.LookElsewhere != nil && (errors.Is(err, crawl.ErrElsewhere) || errors.Is(err, crawl.ErrNotRunning)) {
+		a, all, err = q.s.o.LookElsewhere(ctx, one.domain, func(s store.Step) { one.add(storedStep(s)) })
+	}
+	if err == nil && q.s.o.Visited != nil && !all {
 		q.recall(ctx, one, a.At)
 	}
 	now := q.s.o.Now()
@@ -155,7 +159,7 @@ const (
 	clocksApart = 2 * time.Second
 )
 
-// recall tells the steps of a visit that another process made at a time, once it has stored them.
+// recall tells the steps of a visit that another process made at a time, once it has stored them, but for those that were told already.
 func (q *inquiries) recall(ctx context.Context, one *inquiry, at time.Time) {
 	ctx, cancel := context.WithTimeout(ctx, recallTime)
 	defer cancel()
@@ -165,8 +169,9 @@ func (q *inquiries) recall(ctx context.Context, one *inquiry, at time.Time) {
 		v, err := q.s.o.Visited(ctx, one.domain)
 		switch {
 		case err == nil && !v.At.Before(at.Add(-clocksApart)):
-			for _, s := range storedTrace(v).Steps {
-				one.add(s)
+			told, _, _ := one.state(0)
+			for _, s := range v.Steps[min(len(told), len(v.Steps)):] {
+				one.add(storedStep(s))
 			}
 			return
 		case err != nil && !errors.Is(err, store.ErrNotFound):

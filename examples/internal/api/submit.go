@@ -149,6 +149,9 @@ func (i *inquiry) wait(w http.ResponseWriter, r *http.Request) (answer, bool) {
 // stream sends each step as it happens, and then the result.
 func (i *inquiry) stream(w http.ResponseWriter, r *http.Request) {
 	st := newStream(w)
+	if st.send(nil) != nil { // that it has begun, which may be seconds before the first step
+		return
+	}
 	alive := time.NewTicker(heartbeat)
 	defer alive.Stop()
 	for told := 0; ; {

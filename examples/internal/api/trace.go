@@ -34,17 +34,30 @@ func Visit(name xep.Name, a crawl.Account) store.Visit {
 	t := newTrace(name, a)
 	v := store.Visit{Domain: name, At: a.At, Outcome: t.Outcome, Steps: []store.Step{}}
 	for _, s := range t.Steps {
-		took := time.Duration(s.MS) * time.Millisecond
-		v.Steps = append(v.Steps, store.Step{Name: s.Step, Status: s.Status, Asked: s.Asked, Got: s.Got, Took: took, Fix: s.Fix})
+		v.Steps = append(v.Steps, s.stored())
 	}
 	return v
+}
+
+// Step is a step of the visit of a domain in the words in which it is shown.
+func Step(name xep.Name, s pubsub.Step) store.Step {
+	return newStep(s, remedy.Where{Domain: name}).stored()
+}
+
+func (s step) stored() store.Step {
+	return store.Step{Name: s.Step, Status: s.Status, Asked: s.Asked, Got: s.Got, Took: time.Duration(s.MS) * time.Millisecond, Fix: s.Fix}
+}
+
+// storedStep is the inverse.
+func storedStep(s store.Step) step {
+	return step{Step: s.Name, Status: s.Status, Asked: s.Asked, Got: s.Got, MS: s.Took.Milliseconds(), Fix: s.Fix}
 }
 
 // storedTrace is the inverse of [Visit].
 func storedTrace(v store.Visit) *trace {
 	t := &trace{At: stamp(v.At), Outcome: v.Outcome, Steps: []step{}}
 	for _, s := range v.Steps {
-		t.Steps = append(t.Steps, step{Step: s.Name, Status: s.Status, Asked: s.Asked, Got: s.Got, MS: s.Took.Milliseconds(), Fix: s.Fix})
+		t.Steps = append(t.Steps, storedStep(s))
 	}
 	return t
 }

@@ -76,6 +76,70 @@ func TestDetailOfAVisitElsewhere(t *testing.T) {
 	}
 }
 
+// What another process tells of a visit is passed on as it comes, and what it does not tell once it is stored.
+func TestLiveTraceFromAnotherProcess(t *testing.T) {
+	stored := visited(xep.MustName("one.test"), noon)
+	for name, tc := range map[string]struct {
+		why  error
+		told int
+		all  bool
+		want int
+	}{
+		"all of it":           {crawl.ErrElsewhere, 2, true, 2},
+		"before the crawl":    {crawl.ErrNotRunning, 2, true, 2},
+		"a part of it":        {crawl.ErrElsewhere, 1, false, 2},
+		"nothing":             {crawl.ErrElsewhere, 0, false, 2},
+		"more than is stored": {crawl.ErrElsewhere, 3, false, 3},
+		"for other reasons":   {crawl.ErrBusy, 2, true, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				recalled, goOn := 0, make(chan struct{})
+				w := newWorld(t, Options{
+					Look: func(context.Context, string, func(pubsub.Step)) (crawl.Account, error) {
+						return crawl.Account{}, tc.why
+					},
+					LookElsewhere: func(_ context.Context, n xep.Name, onStep func(store.Step)) (crawl.Account, bool, error) {
+						for i := range tc.told {
+							onStep(stored.Steps[i%2])
+							<-goOn
+						}
+						return crawl.Account{At: noon, Outcome: crawl.OutcomeReport, Until: noon.Add(time.Hour)}, tc.all, nil
+					},
+					Visited: func(_ context.Context, n xep.Name) (store.Visit, error) {
+						recalled++
+						return visited(n, noon), nil
+					},
+				})
+				defer w.Close()
+				one, err := w.Server.inquiries.ask(stored.Domain)
+				require.NoError(t, err)
+				for i := range tc.told {
+					synctest.Wait()
+					if errors.Is(tc.why, crawl.ErrBusy) {
+						break
+					}
+					steps, result, _ := one.state(0)
+					require.Len(t, steps, i+1, "as it comes")
+					require.Nil(t, result)
+					goOn <- struct{}{}
+				}
+				synctest.Wait()
+				steps, result, _ := one.state(0)
+				require.NotNil(t, result)
+				require.Len(t, steps, tc.want)
+				if tc.want == 0 {
+					require.Equal(t, unfinished, result.Outcome)
+					return
+				}
+				require.Equal(t, "report", result.Outcome)
+				require.Equal(t, tc.all, recalled == 0)
+				require.Equal(t, storedStep(stored.Steps[1]), steps[1])
+			})
+		})
+	}
+}
+
 // Whoever submits a domain that another process visits gets the steps once that has stored them, and no older ones.
 func TestSubmissionToAnotherProcess(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -86,11 +86,14 @@ func (s *Store) changes(ctx context.Context, tx pgx.Tx, f func(store.Change) err
 }
 
 // Listen implements [store.Followed], by LISTEN and NOTIFY.
-func (s *Store) Listen(ctx context.Context, f func()) {
+func (s *Store) Listen(ctx context.Context, f func()) { s.Hear(ctx, Ears{Changed: f}) }
+
+// Hear is Listen for all that processes tell each other.
+func (s *Store) Hear(ctx context.Context, ears Ears) {
 	for ctx.Err() == nil {
-		_ = s.listen(ctx, f)
+		_ = s.listen(ctx, ears)
 		// Whoever follows polls, too: it must not wait for the connection.
-		f()
+		ears.Changed()
 		select {
 		case <-time.After(listenAgain):
 		case <-ctx.Done():
@@ -99,7 +102,7 @@ func (s *Store) Listen(ctx context.Context, f func()) {
 }
 
 // listen listens until its connection breaks.
-func (s *Store) listen(ctx context.Context, f func()) error {
+func (s *Store) listen(ctx context.Context, ears Ears) error {
 	dctx, cancel := context.WithTimeout(ctx, listenPatience)
 	defer cancel()
 	c, err := pgx.ConnectConfig(dctx, s.pool.Config().ConnConfig)
@@ -118,23 +121,29 @@ func (s *Store) listen(ctx context.Context, f func()) error {
 	if _, err := c.Exec(dctx, `LISTEN `+pgx.Identifier{"xmppgraph." + schema}.Sanitize()); err != nil {
 		return err
 	}
+	ears.Changed()
 	for {
-		f()
-		if err := await(ctx, c); err != nil {
+		word, err := await(ctx, c)
+		if err != nil {
 			return err
 		}
+		ears.hear(word)
 	}
 }
 
 // await waits for a notification or for the time to look without one, and fails where the connection is broken.
-func await(ctx context.Context, c *pgx.Conn) error {
+// It returns what the notification says, empty where there was none.
+func await(ctx context.Context, c *pgx.Conn) (string, error) {
 	wctx, cancel := context.WithTimeout(ctx, listenCheck)
-	_, err := c.WaitForNotification(wctx)
+	n, err := c.WaitForNotification(wctx)
 	cancel()
-	if err == nil || ctx.Err() != nil || wctx.Err() == nil {
-		return err
+	if err == nil {
+		return n.Payload, nil
+	}
+	if ctx.Err() != nil || wctx.Err() == nil {
+		return "", err
 	}
 	pctx, cancel := context.WithTimeout(ctx, listenPatience)
 	defer cancel()
-	return c.Ping(pctx)
+	return "", c.Ping(pctx)
 }

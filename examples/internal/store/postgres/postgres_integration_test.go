@@ -74,7 +74,7 @@ func TestStore(t *testing.T) {
 	for name, test := range map[string]func(*testing.T, *pgtest.Server){
 		"migration": migration, "opening": opening, "clock of the database": clockOfTheDatabase,
 		"killed writer": killedWriter, "disk full": diskFull,
-		"share": shareContract, "holding at once": holdingAtOnce, "cut off": cutOff, "calling": calling, "mentioning": mentioning, "visits that were called for": calledVisits, "following": following, "moves": movesBetweenDatabases,
+		"share": shareContract, "holding at once": holdingAtOnce, "cut off": cutOff, "calling": calling, "mentioning": mentioning, "visits that were called for": calledVisits, "hearing": hearing, "following": following, "moves": movesBetweenDatabases,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, server) })
 	}

@@ -106,12 +106,6 @@ func (s *Share) live(ctx context.Context, tx pgx.Tx, d time.Duration) error {
 	return tell(ctx, tx)
 }
 
-// tell wakes the other processes when the transaction is committed.
-func tell(ctx context.Context, tx pgx.Tx) error {
-	_, err := tx.Exec(ctx, `SELECT pg_notify('xmppgraph.' || current_schema(), '')`)
-	return err
-}
-
 // take takes what nobody holds, up to the fair share, and tells what is held.
 func (s *Share) take(ctx context.Context, tx pgx.Tx, h *crawl.Holding) error {
 	present := s.store.present()
@@ -293,13 +287,16 @@ func (s *Store) Call(ctx context.Context, name xep.Name) (at time.Time, err erro
 		if at = adapter.Time(us); excluded {
 			return store.ErrNotFound
 		}
-		_, err = tx.Exec(ctx, `INSERT INTO domains AS d (name, due, added, answered, mentioned, failures, given_up, advertised, until, service, node,
+		called, err := tx.Exec(ctx, `INSERT INTO domains AS d (name, due, added, answered, mentioned, failures, given_up, advertised, until, service, node,
 				by_default, subscribed, reported, called, called_at)
 			VALUES ($1, present($2), present($2), 0, present($2), 0, false, false, 0, '', ''::bytea, false, false, 0, pg_current_xact_id(), present($2))
 			ON CONFLICT (name) DO UPDATE SET due = least(d.due, excluded.due), mentioned = excluded.mentioned,
 				called = excluded.called, called_at = excluded.called_at
 			WHERE greatest(d.called_at, d.answered) <= excluded.called_at - $3`, name.String(), present, crawl.LookAgain.Microseconds())
-		return err
+		if err != nil || called.RowsAffected() == 0 {
+			return err
+		}
+		return notify(ctx, tx, wordAsked+name.String())
 	})
 	return at, err
 }

@@ -7,7 +7,9 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"reflect"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -203,6 +205,81 @@ func calling(t *testing.T, server *pgtest.Server) {
 	require.False(t, rec.Due.After(now))
 	_, err = s.Record(t.Context(), excluded)
 	require.ErrorIs(t, err, store.ErrNotFound)
+}
+
+// hearing has processes tell each other of visits, beside the changes that they hear of.
+func hearing(t *testing.T, server *pgtest.Server) {
+	now := noon
+	url := server.Schema(t)
+	s, other := open(t, url, func() time.Time { return now }), open(t, url, nil)
+	stranger := open(t, server.Schema(t), nil)
+	type word struct {
+		changed bool
+		asked   xep.Name
+		told    postgres.Told
+	}
+	words := make(chan word, 100)
+	ctx, cancel := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer cancel()
+	wg.Go(func() {
+		other.Hear(ctx, postgres.Ears{
+			Changed: func() { words <- word{changed: true} },
+			Asked:   func(n xep.Name) { words <- word{asked: n} },
+			Told:    func(t postgres.Told) { words <- word{told: t} },
+		})
+	})
+	wg.Go(func() {
+		stranger.Hear(ctx, postgres.Ears{Changed: func() {}, Asked: func(xep.Name) { panic("of another schema") }})
+	})
+	wg.Go(func() { s.Listen(ctx, func() {}) })
+	require.Equal(t, word{changed: true}, <-words, "once it listens")
+	// heard returns what was heard, changes once for any number of them in a row.
+	heard := func(last word) (all []word) {
+		for len(all) == 0 || !reflect.DeepEqual(all[len(all)-1], last) {
+			if w := <-words; len(all) == 0 || !w.changed || !all[len(all)-1].changed {
+				all = append(all, w)
+			}
+		}
+		return all
+	}
+
+	name := xep.MustName("bücher.example")
+	end := postgres.Told{Domain: name, N: 1, End: &postgres.End{At: now, Outcome: crawl.OutcomeUnnamed}}
+	call := func() {
+		_, err := s.Call(t.Context(), name)
+		require.NoError(t, err)
+	}
+	call()
+	call()
+	require.NoError(t, s.Tell(t.Context(), end))
+	var calls int
+	for _, w := range heard(word{told: end}) {
+		if w.asked == name {
+			calls++
+		} else {
+			require.True(t, w.changed || w.told.End != nil, w)
+		}
+	}
+	require.Equal(t, 1, calls, "called for twice within a minute")
+
+	step := postgres.Told{Domain: name, Step: &store.Step{Name: "fetch", Status: "failed", Asked: "a <node/>", Got: "\"nothing\" 💥", Took: time.Second, Fix: "publish"}}
+	require.NoError(t, s.Tell(t.Context(), step))
+	named := postgres.Told{Domain: name, N: 2, End: &postgres.End{At: now, Outcome: crawl.OutcomeReport, Until: now.Add(time.Hour)}}
+	require.NoError(t, s.Tell(t.Context(), named))
+	require.Equal(t, []word{{told: step}, {told: named}}, heard(word{told: named}))
+
+	long := postgres.Told{Domain: name, Step: &store.Step{Name: "fetch", Got: strings.Repeat("x", 8000)}}
+	require.Error(t, s.Tell(t.Context(), long))
+	// What nobody here says is no reason to stop listening.
+	for _, w := range []string{"!", "!{}", `!{"domain":"a.test"}`, `!{"domain":"..","end":{}}`, `!{"domain":"a.test","step":{},"end":{}}`, "?", "? a b"} {
+		server.Exec(t, url, "SELECT pg_notify('xmppgraph.' || current_schema(), '"+w+"')")
+	}
+	server.Exec(t, url, "SELECT pg_notify('xmppgraph.' || current_schema(), 'of a later version')")
+	require.Equal(t, word{changed: true}, <-words)
+	require.NoError(t, s.Tell(t.Context(), named))
+	require.Equal(t, word{told: named}, <-words)
 }
 
 // following keeps a graph as the database has it, whatever happens.
