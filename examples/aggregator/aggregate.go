@@ -100,7 +100,7 @@ func aggregate(ctx context.Context, c *config, log *slog.Logger, stdout io.Write
 	fmt.Fprintf(stdout, "%s://%s/\n", front.scheme(), address(c.listen, listener))
 
 	if !c.crawls() {
-		keepHistoryOf(ctx, shared, db, g, log)
+		keepHistoryOf(ctx, shared, g, log)
 		return ended(ctx)
 	}
 	crawler := newCrawler(c, op)
@@ -116,7 +116,7 @@ func aggregate(ctx context.Context, c *config, log *slog.Logger, stdout io.Write
 	switch {
 	case shared != nil:
 		crawler.Share, crawler.Lease = shared.share, c.lease
-		parts.Go(func() { keepHistoryOf(ctx, shared, db, g, log) })
+		parts.Go(func() { keepHistoryOf(ctx, shared, g, log) })
 	case db == nil:
 		interfaces.filled.Store(true)
 	default:

@@ -68,6 +68,39 @@ func (d *diary) Sweep(context.Context, store.Retention) (store.Swept, error) {
 	return store.Swept{}, d.err
 }
 
+// Of processes that observe the same network one does, and another one once that one is gone.
+func TestTurns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		var last time.Time
+		first, second, broken := &diary{start: start}, &diary{start: start}, &diary{err: store.ErrUnavailable}
+		g := graph.New(graph.Options{})
+		observe := func(d *diary) error {
+			n := len(d.observed)
+			err := turns{d, func(context.Context) (time.Time, error) { return last, d.err }}.Observe(t.Context(), g.Snapshot())
+			if len(d.observed) > n {
+				last = time.Now()
+			}
+			return err
+		}
+		const firstEnds = 62
+		for m := range 2 * firstEnds {
+			if m < firstEnds && m%observeEvery == 0 {
+				require.NoError(t, observe(first))
+			}
+			if m%observeEvery == 3 {
+				require.NoError(t, observe(second))
+			}
+			time.Sleep(look)
+		}
+		require.Len(t, first.observed, 13)
+		require.Len(t, second.observed, 12)
+		require.Less(t, second.observed[0]-first.observed[12], store.Gap)
+		require.ErrorIs(t, observe(broken), store.ErrUnavailable)
+		require.Empty(t, broken.observed)
+	})
+}
+
 func TestKeepHistory(t *testing.T) {
 	for name, tc := range map[string]struct {
 		err  error

@@ -232,8 +232,8 @@ func (s *shared) listen(name xep.Name) (told <-chan postgres.Told, leave func())
 	}
 }
 
-// keepHistoryOf keeps history once the graph has been filled, until ctx ends. What several processes note is noted once.
-func keepHistoryOf(ctx context.Context, s *shared, h historian, g *graph.Graph, log *slog.Logger) {
+// keepHistoryOf keeps history once the graph has been filled, until ctx ends, in turns with all others that do.
+func keepHistoryOf(ctx context.Context, s *shared, g *graph.Graph, log *slog.Logger) {
 	if s.follower == nil {
 		<-ctx.Done()
 		return
@@ -243,7 +243,7 @@ func keepHistoryOf(ctx context.Context, s *shared, h historian, g *graph.Graph, 
 	case <-ctx.Done():
 		return
 	}
-	keepHistory(ctx, h, func() crawl.Stats { return crawl.Stats{} }, g, log)
+	keepHistory(ctx, turns{s.db, s.db.Observed}, func() crawl.Stats { return crawl.Stats{} }, g, log)
 }
 
 // look has another process visit a domain, and tells what it hears of that. It implements [api.LookElsewhere].

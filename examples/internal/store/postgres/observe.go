@@ -53,6 +53,17 @@ func (s *Store) Observe(ctx context.Context, snap *graph.Snapshot) error {
 	})
 }
 
+// Observed returns when the last observation was made, by whichever process, the zero time for never.
+func (s *Store) Observed(ctx context.Context) (at time.Time, err error) {
+	err = s.read(ctx, func(ctx context.Context, tx pgx.Tx) error {
+		var us int64
+		err := tx.QueryRow(ctx, `SELECT coalesce(max(at), 0) FROM observations`).Scan(&us)
+		at = adapter.Time(us)
+		return err
+	})
+	return at, err
+}
+
 // alone runs f on a connection that keeps others from observing. They don't wait longer than the connection lives.
 func (s *Store) alone(ctx context.Context, f func(*pgxpool.Conn) error) error {
 	c, err := s.pool.Acquire(ctx)

@@ -93,7 +93,13 @@ func migration(t *testing.T, server *pgtest.Server) {
 
 	g := graph.New(graph.Options{Now: clock})
 	g.Apply(*want.Report)
+	at, err := s.Observed(t.Context())
+	require.NoError(t, err)
+	require.True(t, at.IsZero(), at)
 	require.NoError(t, s.Observe(t.Context(), g.Snapshot()))
+	at, err = s.Observed(t.Context())
+	require.NoError(t, err)
+	require.True(t, at.Equal(noon), at)
 	past, err := s.Past(t.Context(), want.Domain)
 	require.NoError(t, err)
 	require.Len(t, past.Seen, 1)
