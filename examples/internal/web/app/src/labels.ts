@@ -56,7 +56,12 @@ export class Placer {
     const side = w.r + 4 + w.width / 2;
     // A mark on the screen has its label there too; one outside may have it anywhere.
     const room = this.onScreen(w.x, w.y) ? 0 : this.margin;
-    for (const [dx, dy] of [[0, -gap], [0, gap], [side, 0], [-side, 0]]) {
+    // At a rim it goes aside, as far as it stays above or below its mark.
+    const most = this.width + room - w.width / 2 - 2;
+    const least = w.width / 2 + 2 - room;
+    const aside = least > most ? 0 : Math.min(Math.max(w.x, least), most) - w.x;
+    const shift = Math.abs(aside) < w.width / 2 ? aside : 0;
+    for (const [dx, dy] of [[shift, -gap], [shift, gap], [side, 0], [-side, 0]]) {
       const p = { x: w.x + dx, y: w.y + dy };
       const t = {
         x0: p.x - w.width / 2 - 2, y0: p.y - w.height / 2, x1: p.x + w.width / 2 + 2, y1: p.y + w.height / 2, soft: false,

@@ -42,6 +42,18 @@ test("a label stays off marks unless it stands out, and inside the picture", () 
   assert.equal(new Placer(50, 50).place(wish), undefined);
 });
 
+test("a label at a rim goes aside, as far as it stays by its mark", () => {
+  const wish = { x: 380, y: 150, r: 4, width: 300, height: 14, bold: true };
+  const right = new Placer(400, 300).place(wish)!;
+  assert.deepEqual([right.x, right.y < 150], [400 - 152, true]);
+  assert.equal(new Placer(400, 300).place({ ...wish, x: 20 })!.x, 152);
+  assert.equal(new Placer(400, 300).place({ ...wish, x: 200 })!.x, 200);
+  const below = new Placer(400, 300);
+  below.block(0, 0, 400, 148);
+  assert.deepEqual([below.place(wish)!.x, below.place(wish)], [400 - 152, undefined]);
+  assert.equal(new Placer(290, 300).place({ ...wish, x: 200 }), undefined, "wider than the picture");
+});
+
 test("details come gradually", () => {
   assert.equal(dots(0.1).size, 0);
   assert.ok(dots(0.1).tint > dots(2).tint);
