@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"net"
 	"net/http"
 	"net/netip"
 	"sync"
@@ -11,6 +10,7 @@ import (
 
 	"github.com/xmppgraph/xmppgraph/crawl"
 	"github.com/xmppgraph/xmppgraph/examples/internal/edition"
+	"github.com/xmppgraph/xmppgraph/examples/internal/limit"
 	"github.com/xmppgraph/xmppgraph/examples/internal/metrics"
 	"github.com/xmppgraph/xmppgraph/examples/internal/store"
 	"github.com/xmppgraph/xmppgraph/pubsub"
@@ -79,7 +79,7 @@ type Server struct {
 	used  []route
 	asked map[string]*atomic.Uint64
 
-	submitters, exporters *limiter
+	submitters, exporters *limit.Limiter
 	events                *hub
 	inquiries             *inquiries
 	moments               moments
@@ -95,8 +95,8 @@ func New(press *edition.Press, o Options) *Server {
 	o.fill()
 	s := &Server{press: press, o: o, mux: http.NewServeMux()}
 	s.life, s.close = context.WithCancel(context.Background())
-	s.submitters = newLimiter(o.Limits.Submissions, o.Limits.SubmitEvery, o.Now)
-	s.exporters = newLimiter(o.Limits.Exports, o.Limits.ExportEvery, o.Now)
+	s.submitters = limit.New(o.Limits.Submissions, o.Limits.SubmitEvery, o.Now)
+	s.exporters = limit.New(o.Limits.Exports, o.Limits.ExportEvery, o.Now)
 	s.events = newHub(s)
 	s.inquiries = newInquiries(s)
 	s.routes()
@@ -108,7 +108,7 @@ func (o *Options) fill() {
 		o.Now = time.Now
 	}
 	if o.Client == nil {
-		o.Client = remote
+		o.Client = limit.Remote
 	}
 	if o.Account == nil {
 		o.Account = func(xep.Name) (crawl.Account, bool) { return crawl.Account{}, false }
@@ -131,16 +131,6 @@ func orDefault[T int | time.Duration](v *T, d T) {
 	if *v == 0 {
 		*v = d
 	}
-}
-
-// remote is the other end of a connection.
-func remote(r *http.Request) netip.Addr {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		return netip.Addr{}
-	}
-	a, _ := netip.ParseAddr(host)
-	return a
 }
 
 // Close ends all event streams and visits, and waits for what was started for them.

@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"slices"
 	"time"
+
+	"github.com/xmppgraph/xmppgraph/examples/internal/limit"
 )
 
 // serveEvents sends what changes, until the client goes or does not keep up.
@@ -14,7 +16,7 @@ func (s *Server) serveEvents(w http.ResponseWriter, r *http.Request) {
 		streamHeader(w.Header())
 		return
 	}
-	c, first, err := s.events.join(address(s.o.Client(r)), r.Header.Get("Last-Event-ID"))
+	c, first, err := s.events.join(limit.Address(s.o.Client(r)), r.Header.Get("Last-Event-ID"))
 	if err != nil {
 		s.rejected.Add(1)
 		fail(w, r, err)

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/xmppgraph/xmppgraph/examples/internal/limit"
 	"github.com/xmppgraph/xmppgraph/graph/export"
 )
 
@@ -33,7 +34,7 @@ func (s *Server) serveExport(w http.ResponseWriter, r *http.Request) {
 		problem{Status: http.StatusNotFound, Detail: "there is no such format; " + base + "/formats lists them"}.write(w, r)
 		return
 	}
-	if wait := s.exporters.take(s.client(r)); wait > 0 {
+	if wait := s.exporters.Take(s.client(r)); wait > 0 {
 		s.tooMany(w, r, wait)
 		return
 	}
@@ -57,7 +58,7 @@ func fileName(newest, at time.Time, f *export.Format) string {
 }
 
 // client is what limits count by.
-func (s *Server) client(r *http.Request) string { return address(s.o.Client(r)).String() }
+func (s *Server) client(r *http.Request) string { return limit.Address(s.o.Client(r)).String() }
 
 func (s *Server) tooMany(w http.ResponseWriter, r *http.Request, wait time.Duration) {
 	s.rejected.Add(1)

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/net/publicsuffix"
 
 	"github.com/xmppgraph/xmppgraph/crawl"
+	"github.com/xmppgraph/xmppgraph/examples/internal/limit"
 	"github.com/xmppgraph/xmppgraph/examples/internal/remedy"
 	"github.com/xmppgraph/xmppgraph/examples/internal/store"
 	"github.com/xmppgraph/xmppgraph/pubsub"
@@ -29,7 +30,7 @@ const (
 // inquiries are the domains that were submitted last. All who submit the same one share a visit.
 type inquiries struct {
 	s     *Server
-	sites *limiter
+	sites *limit.Limiter
 
 	mu       sync.Mutex
 	all      map[xep.Name]*inquiry
@@ -37,7 +38,7 @@ type inquiries struct {
 }
 
 func newInquiries(s *Server) *inquiries {
-	return &inquiries{s: s, sites: newLimiter(siteBurst, siteEvery, s.o.Now), all: make(map[xep.Name]*inquiry)}
+	return &inquiries{s: s, sites: limit.New(siteBurst, siteEvery, s.o.Now), all: make(map[xep.Name]*inquiry)}
 }
 
 // inquiry is a visit of a submitted domain, with what it has found out so far.
@@ -94,7 +95,7 @@ func (q *inquiries) ask(name xep.Name) (*inquiry, error) {
 	if q.s.life.Err() != nil || l.Visiting >= 0 && q.visiting >= l.Visiting || len(q.all) >= maxInquiries {
 		return nil, busy
 	}
-	if q.sites.take(site(name)) > 0 {
+	if q.sites.Take(site(name)) > 0 {
 		return q.refusal(name), nil
 	}
 	one := &inquiry{domain: name, began: now, changed: make(chan struct{})}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/xmppgraph/xmppgraph/crawl"
 	"github.com/xmppgraph/xmppgraph/examples/internal/edition"
+	"github.com/xmppgraph/xmppgraph/examples/internal/limit"
 	"github.com/xmppgraph/xmppgraph/examples/internal/store"
 	"github.com/xmppgraph/xmppgraph/graph"
 	"github.com/xmppgraph/xmppgraph/pubsub"
@@ -102,7 +103,7 @@ func spent(t *testing.T) *world {
 	w := newWorld(t, Options{Look: visitor(), Limits: Limits{Submissions: 1, Exports: 1, StreamsEach: 1}})
 	w.do(http.MethodPost, base+"/submit", "domain=a.test", formBody...)
 	w.get(base + "/export/gml")
-	_, _, err := w.events.join(address(remote(&http.Request{RemoteAddr: "192.0.2.1:1"})), "")
+	_, _, err := w.events.join(limit.Address(limit.Remote(&http.Request{RemoteAddr: "192.0.2.1:1"})), "")
 	require.NoError(t, err)
 	return w
 }
@@ -110,7 +111,7 @@ func spent(t *testing.T) *world {
 // crowded is a server that has no stream left.
 func crowded(t *testing.T) *world {
 	w := newWorld(t, Options{Limits: Limits{Streams: 1}})
-	_, _, err := w.events.join(address(remote(&http.Request{RemoteAddr: "198.51.100.1:1"})), "")
+	_, _, err := w.events.join(limit.Address(limit.Remote(&http.Request{RemoteAddr: "198.51.100.1:1"})), "")
 	require.NoError(t, err)
 	return w
 }

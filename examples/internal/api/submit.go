@@ -36,7 +36,7 @@ func (s *Server) submission(w http.ResponseWriter, r *http.Request) (xep.Name, e
 	if s.o.Look == nil {
 		return name, problem{Status: http.StatusServiceUnavailable, Detail: "domains can't be submitted here"}
 	}
-	if wait := s.submitters.take(s.client(r)); wait > 0 {
+	if wait := s.submitters.Take(s.client(r)); wait > 0 {
 		s.rejected.Add(1)
 		return name, problem{Status: http.StatusTooManyRequests, Detail: "too many submissions from one address", retry: wait}
 	}

@@ -49,7 +49,7 @@ func BenchmarkPages(b *testing.B) {
 			b.Run(name+"/"+strconv.Itoa(size), func(b *testing.B) {
 				// The first is for what all of them share, such as the layout.
 				begin := func() *Server {
-					h := New(edition.New(g, edition.Options{}), Options{})
+					h := New(edition.New(g, edition.Options{}), Options{Drawings: -1})
 					serve(b, h, path(names[0]))
 					return h
 				}

@@ -52,7 +52,7 @@ func (s *Server) serveDomainCard(w http.ResponseWriter, r *http.Request) {
 func (s *Server) sendCard(w http.ResponseWriter, r *http.Request, ed *edition.Edition, name xep.Name, i int) {
 	c := newCard(ed.Snapshot(), s.site, i)
 	b := s.backdrops.of(ed, name, s.o.Now())
-	doc, err := s.shelf.document(r.Context(), "card "+b.id+" "+c.key(), func() (*edition.Document, error) {
+	doc, err := s.drawn(r, "card "+b.id+" "+c.key(), func() (*edition.Document, error) {
 		img, err := b.draw(r.Context())
 		if err != nil {
 			return nil, err

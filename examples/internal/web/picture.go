@@ -65,7 +65,7 @@ func (s *Server) servePicture(w http.ResponseWriter, r *http.Request) {
 	}
 	// There is no end of pictures of one domain each.
 	find := func(draw func() (*edition.Document, error)) (*edition.Document, error) {
-		return s.shelf.document(r.Context(), "picture "+strconv.FormatUint(ed.Version(), 10)+" "+v.query(), draw)
+		return s.drawn(r, "picture "+strconv.FormatUint(ed.Version(), 10)+" "+v.query(), draw)
 	}
 	if v.focus.IsZero() {
 		find = func(draw func() (*edition.Document, error)) (*edition.Document, error) {

@@ -6,9 +6,12 @@ import (
 	"errors"
 	"net/http"
 	"runtime"
+	"strconv"
 	"sync"
+	"time"
 
 	"github.com/xmppgraph/xmppgraph/examples/internal/edition"
+	"github.com/xmppgraph/xmppgraph/examples/internal/limit"
 )
 
 const (
@@ -22,6 +25,22 @@ const (
 
 // errBusy says that too much is being drawn already.
 var errBusy = errors.New("too much is being drawn at present")
+
+// tooEarly is for how long an address that has had many pictures drawn has to wait for another one.
+type tooEarly time.Duration
+
+func (tooEarly) Error() string { return "too many pictures were drawn for one address" }
+
+// drawn returns a document of the shelf, within the limits of who asks for it.
+func (s *Server) drawn(r *http.Request, key string, draw func() (*edition.Document, error)) (*edition.Document, error) {
+	may := func() error {
+		if wait := s.drawers.Take(limit.Address(s.o.Client(r)).String()); wait > 0 {
+			return tooEarly(wait)
+		}
+		return nil
+	}
+	return s.shelf.document(r.Context(), key, may, draw)
+}
 
 // shelf keeps documents that take time to make and of which visitors can ask for any number, such as a picture for each domain.
 //
@@ -62,10 +81,11 @@ func newShelf() *shelf {
 	}
 }
 
-// document returns the document with a key, which stands for everything that it shows. The error is errBusy where too many are being made.
+// document returns the document with a key, which stands for everything that it shows. The error is errBusy where too many are being made,
+// or that of may, which is asked before one is made.
 //
 // What is made for a visitor who leaves is made all the same, since others may wait for it; ctx ends the waiting for somebody else's.
-func (s *shelf) document(ctx context.Context, key string, draw func() (*edition.Document, error)) (*edition.Document, error) {
+func (s *shelf) document(ctx context.Context, key string, may func() error, draw func() (*edition.Document, error)) (*edition.Document, error) {
 	s.mu.Lock()
 	if e, ok := s.docs[key]; ok {
 		s.order.MoveToFront(e)
@@ -80,6 +100,10 @@ func (s *shelf) document(ctx context.Context, key string, draw func() (*edition.
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}
+	}
+	if err := may(); err != nil {
+		s.mu.Unlock()
+		return nil, err
 	}
 	select {
 	case s.queue <- struct{}{}:
@@ -129,6 +153,12 @@ func (s *shelf) keep(key string, doc *edition.Document) {
 
 // failed answers where a picture could not be had.
 func failed(w http.ResponseWriter, err error) {
+	var early tooEarly
+	if errors.As(err, &early) {
+		w.Header().Set("Retry-After", strconv.Itoa(int((time.Duration(early)+time.Second-1)/time.Second)))
+		http.Error(w, early.Error(), http.StatusTooManyRequests)
+		return
+	}
 	if errors.Is(err, errBusy) {
 		w.Header().Set("Retry-After", "5")
 		http.Error(w, errBusy.Error(), http.StatusServiceUnavailable)

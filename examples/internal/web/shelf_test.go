@@ -7,6 +7,7 @@ import (
 	"image/color"
 	"image/png"
 	"net/http"
+	"net/http/httptest"
 	"strconv"
 	"sync"
 	"testing"
@@ -24,6 +25,41 @@ func docOf(size int) func() (*edition.Document, error) {
 	return func() (*edition.Document, error) { return edition.NewDocument("image/png", make([]byte, size)), nil }
 }
 
+func always() error { return nil }
+
+// Who has had many pictures drawn waits for another one, but not for one that is there, and nobody else waits.
+func TestDrawingsOfOneAddress(t *testing.T) {
+	now := noon
+	s := New(press(&now), Options{Drawings: 2, DrawEvery: 10 * time.Second, Now: func() time.Time { return now }})
+	from := func(address, path string) *http.Response {
+		r := httptest.NewRequest(http.MethodGet, path, nil)
+		r.RemoteAddr = address
+		w := httptest.NewRecorder()
+		s.ServeHTTP(w, r)
+		return w.Result()
+	}
+	const one, other = "192.0.2.1:1", "[2001:db8::1]:1"
+	for _, path := range []string{"/domains/a.test/og.png", "/picture.svg?focus=a.test"} {
+		require.Equal(t, http.StatusOK, from(one, path).StatusCode)
+	}
+	refused := from(one, "/domains/b.test/og.png")
+	require.Equal(t, http.StatusTooManyRequests, refused.StatusCode)
+	require.Equal(t, "10", refused.Header.Get("Retry-After"))
+	require.Contains(t, body(t, refused), "too many")
+	require.Equal(t, http.StatusOK, from(one, "/domains/a.test/og.png").StatusCode)
+	require.Equal(t, http.StatusOK, from(one, "/picture.svg").StatusCode, "that of everything is made once for all")
+	require.Equal(t, http.StatusNotFound, from(one, "/domains/shy.test/og.png").StatusCode)
+	require.Equal(t, http.StatusOK, from(other, "/domains/b.test/og.png").StatusCode)
+	require.Equal(t, http.StatusOK, from(one, "/domains/b.test/og.png").StatusCode)
+	now = now.Add(10 * time.Second)
+	require.Equal(t, http.StatusOK, from(one, "/picture.svg?focus=b.test").StatusCode)
+
+	unlimited := New(press(&now), Options{Drawings: -1})
+	for _, theme := range []string{"light", "dark", "auto"} {
+		require.Equal(t, http.StatusOK, get(t, unlimited, "/picture.svg?focus=a.test&theme="+theme).StatusCode)
+	}
+}
+
 // What many ask for at once is made once, and not more at a time than there are places.
 func TestShelfMakesOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -34,7 +70,7 @@ func TestShelfMakesOnce(t *testing.T) {
 		hold := make(chan struct{})
 		for i := range 20 {
 			all.Go(func() {
-				doc, err := s.document(t.Context(), strconv.Itoa(i%4), func() (*edition.Document, error) {
+				doc, err := s.document(t.Context(), strconv.Itoa(i%4), always, func() (*edition.Document, error) {
 					made, at = made+1, at+1
 					most = max(most, at)
 					<-hold
@@ -50,7 +86,7 @@ func TestShelfMakesOnce(t *testing.T) {
 		close(hold)
 		all.Wait()
 		require.Equal(t, []int{4, 1}, []int{made, most})
-		_, err := s.document(t.Context(), "0", nil)
+		_, err := s.document(t.Context(), "0", always, nil)
 		require.NoError(t, err, "it is there")
 	})
 }
@@ -60,7 +96,7 @@ func TestShelfIsBounded(t *testing.T) {
 	s.most = 10 * (shelfEntry + 2000)
 	get := func(key string, size int) {
 		t.Helper()
-		_, err := s.document(t.Context(), key, docOf(size))
+		_, err := s.document(t.Context(), key, always, docOf(size))
 		require.NoError(t, err)
 	}
 	for i := range 100 {
@@ -86,7 +122,7 @@ func TestShelfRefuses(t *testing.T) {
 		var all sync.WaitGroup
 		for _, key := range []string{"a", "b"} {
 			all.Go(func() {
-				_, err := s.document(t.Context(), key, func() (*edition.Document, error) {
+				_, err := s.document(t.Context(), key, always, func() (*edition.Document, error) {
 					<-hold
 					return nil, broken
 				})
@@ -94,17 +130,17 @@ func TestShelfRefuses(t *testing.T) {
 			})
 		}
 		synctest.Wait()
-		_, err := s.document(t.Context(), "c", docOf(1))
+		_, err := s.document(t.Context(), "c", always, docOf(1))
 		require.ErrorIs(t, err, errBusy)
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		_, err = s.document(ctx, "a", nil)
+		_, err = s.document(ctx, "a", always, nil)
 		require.ErrorIs(t, err, context.Canceled)
 		close(hold)
 		all.Wait()
-		_, err = s.document(t.Context(), "a", docOf(1))
+		_, err = s.document(t.Context(), "a", always, docOf(1))
 		require.NoError(t, err, "it is tried again")
-		_, err = s.document(t.Context(), "c", docOf(1))
+		_, err = s.document(t.Context(), "c", always, docOf(1))
 		require.NoError(t, err)
 	})
 }
@@ -114,10 +150,10 @@ func TestShelfSurvivesPanics(t *testing.T) {
 	s := newShelf()
 	for range cap(s.queue) + 1 {
 		require.Panics(t, func() {
-			_, _ = s.document(t.Context(), "a", func() (*edition.Document, error) { panic("drawn badly") })
+			_, _ = s.document(t.Context(), "a", always, func() (*edition.Document, error) { panic("drawn badly") })
 		})
 	}
-	_, err := s.document(t.Context(), "a", docOf(1))
+	_, err := s.document(t.Context(), "a", always, docOf(1))
 	require.NoError(t, err)
 }
 

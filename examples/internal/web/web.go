@@ -4,14 +4,17 @@
 package web
 
 import (
+	"cmp"
 	"embed"
 	"html/template"
 	"net/http"
+	"net/netip"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/xmppgraph/xmppgraph/examples/internal/edition"
+	"github.com/xmppgraph/xmppgraph/examples/internal/limit"
 	"github.com/xmppgraph/xmppgraph/examples/internal/store"
 )
 
@@ -28,9 +31,21 @@ type Options struct {
 	// The page on which visitors add a domain hands their form to it, so that limits and exclusions are known in one place,
 	// and the page of a domain asks it how the last visit went.
 	Programs http.Handler
+	// Client returns the address that a request comes from, nil means the other end of the connection.
+	Client func(*http.Request) netip.Addr
+	// Drawings is how many pictures that nobody has asked for lately one address may have drawn at once, and DrawEvery how long it takes
+	// until it may have one more. Zero means 40 and 2 s, a negative number of drawings no limit.
+	Drawings  int
+	DrawEvery time.Duration
 	// Now is the clock, nil means time.Now.
 	Now func() time.Time
 }
+
+// The defaults of [Options].
+const (
+	drawings  = 40
+	drawEvery = 2 * time.Second
+)
 
 // Server serves the editions of one graph.
 type Server struct {
@@ -42,6 +57,7 @@ type Server struct {
 	mux    *http.ServeMux
 
 	shelf     *shelf
+	drawers   *limit.Limiter
 	backdrops backdrops
 	// past are the numbers of the past that were read last.
 	past struct {
@@ -57,6 +73,10 @@ func New(press *edition.Press, o Options) *Server {
 	if s.o.Now == nil {
 		s.o.Now = time.Now
 	}
+	if s.o.Client == nil {
+		s.o.Client = limit.Remote
+	}
+	s.drawers = limit.New(cmp.Or(o.Drawings, drawings), cmp.Or(o.DrawEvery, drawEvery), s.o.Now)
 	s.serveAssets()
 	s.pages = s.parsePages()
 	s.routes()

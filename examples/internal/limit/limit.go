@@ -1,6 +1,9 @@
-package api
+// Package limit bounds how often somebody may do something that costs others.
+package limit
 
 import (
+	"net"
+	"net/http"
 	"net/netip"
 	"sync"
 	"time"
@@ -9,9 +12,9 @@ import (
 // maxLimited bounds the addresses that a limiter remembers.
 const maxLimited = 1 << 16
 
-// limiter lets each key do something a number of times at once, and once more after each period.
+// Limiter lets each key do something a number of times at once, and once more after each period.
 // Its state for a key is one time: when the key will have everything back (GCRA).
-type limiter struct {
+type Limiter struct {
 	burst int
 	every time.Duration
 	now   func() time.Time
@@ -20,13 +23,13 @@ type limiter struct {
 	full map[string]time.Time
 }
 
-// newLimiter returns a limiter, which limits nothing if burst is negative.
-func newLimiter(burst int, every time.Duration, now func() time.Time) *limiter {
-	return &limiter{burst: burst, every: every, now: now, full: make(map[string]time.Time)}
+// New returns a limiter, which limits nothing if burst is negative.
+func New(burst int, every time.Duration, now func() time.Time) *Limiter {
+	return &Limiter{burst: burst, every: every, now: now, full: make(map[string]time.Time)}
 }
 
-// take uses one turn of a key, or returns how long it has to wait for one.
-func (l *limiter) take(key string) (wait time.Duration) {
+// Take uses one turn of a key, or returns how long it has to wait for one.
+func (l *Limiter) Take(key string) (wait time.Duration) {
 	if l.burst < 0 {
 		return 0
 	}
@@ -47,7 +50,7 @@ func (l *limiter) take(key string) (wait time.Duration) {
 }
 
 // make makes room for one more key: by those that have everything back, or else by any.
-func (l *limiter) make(now time.Time) {
+func (l *Limiter) make(now time.Time) {
 	if len(l.full) < maxLimited {
 		return
 	}
@@ -64,13 +67,23 @@ func (l *limiter) make(now time.Time) {
 	}
 }
 
-// address is what counts as one client: an IPv4 address, or the /64 that an IPv6 client has all to itself.
-func address(a netip.Addr) netip.Addr {
+// Address is what counts as one client: an IPv4 address, or the /64 that an IPv6 client has all to itself.
+func Address(a netip.Addr) netip.Addr {
 	a = a.Unmap().WithZone("")
 	if a.Is6() {
 		if p, err := a.Prefix(64); err == nil {
 			return p.Addr()
 		}
 	}
+	return a
+}
+
+// Remote is the other end of a request's connection.
+func Remote(r *http.Request) netip.Addr {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return netip.Addr{}
+	}
+	a, _ := netip.ParseAddr(host)
 	return a
 }
