@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/url"
@@ -26,13 +27,17 @@ import (
 	"github.com/xmppgraph/xmppgraph/internal/integration"
 )
 
-// free returns a port of 127.0.0.1 that nothing listens on.
+// free returns a port of 127.0.0.1 that nothing listens on. It is below those that the kernel hands out, of which other tests take thousands.
 func free(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer l.Close()
-	return l.Addr().String()
+	for range 100 {
+		if l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 20_000+rand.IntN(10_000))); err == nil {
+			require.NoError(t, l.Close())
+			return l.Addr().String()
+		}
+	}
+	t.Fatal("no port is free")
+	return ""
 }
 
 // beside runs another program until the test ends or the returned function is called.
