@@ -196,7 +196,7 @@ func session(ctx context.Context, c *config, crawler *crawl.Crawler, op *operati
 func reach(ctx context.Context, patient bool, log *slog.Logger, dial func() (*connect.Session, error)) (*connect.Session, error) {
 	for pause := time.Second; ; pause = min(2*pause, time.Minute) {
 		s, err := dial()
-		if err == nil || !patient || !errors.Is(err, connect.ErrUnreachable) {
+		if err == nil || !patient || !mayPass(err) || ctx.Err() != nil {
 			return s, err
 		}
 		log.Warn("not connected yet: what is in the database is served, nobody is visited", "err", err, "again_in", pause)
@@ -206,6 +206,12 @@ func reach(ctx context.Context, patient bool, log *slog.Logger, dial func() (*co
 			return nil, ctx.Err()
 		}
 	}
+}
+
+// mayPass tells errors of a server that is not there, not ready, or overloaded from those that have a reason of their own.
+func mayPass(err error) bool {
+	var e *connect.Error
+	return errors.As(err, &e) && e.Op != "config" && (e.Kind == nil || errors.Is(err, connect.ErrUnreachable))
 }
 
 // answers is what the session says to others, and where it receives events.

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"log/slog"
 	"net"
@@ -233,8 +234,10 @@ func TestServerComesLater(t *testing.T) {
 
 // Only a server that can't be reached is waited for, and only by those who have something to do meanwhile.
 func TestReach(t *testing.T) {
-	refused := &connect.Error{Kind: connect.ErrUnreachable}
-	wrong := &connect.Error{Kind: connect.ErrCredentials}
+	refused := &connect.Error{Op: "dial", Kind: connect.ErrUnreachable}
+	wrong := &connect.Error{Op: "auth", Kind: connect.ErrCredentials}
+	mute := &connect.Error{Op: "stream", Err: context.DeadlineExceeded}
+	mistake := &connect.Error{Op: "config", Err: errors.New("no server")}
 	for name, tc := range map[string]struct {
 		patient bool
 		answers []error
@@ -243,6 +246,8 @@ func TestReach(t *testing.T) {
 	}{
 		"at once":                    {true, []error{nil}, nil, 0},
 		"later":                      {true, []error{refused, refused, refused, nil}, nil, 7 * time.Second},
+		"one that is not ready":      {true, []error{mute, mute, nil}, nil, 3 * time.Second},
+		"a mistake":                  {true, []error{mistake}, mistake, 0},
 		"at most a minute between":   {true, append(slices.Repeat([]error{refused}, 10), nil), nil, (1+2+4+8+16+32)*time.Second + 4*time.Minute},
 		"a reason that stays":        {true, []error{wrong}, wrong, 0},
 		"later a reason that stays":  {true, []error{refused, wrong}, wrong, time.Second},
