@@ -259,6 +259,10 @@ func (r *run) begin(e *entry) *call {
 	}
 	now := r.clock.Now()
 	e.visitedAt = now
+	if !e.again.After(now) {
+		// What was asked for while the visit waited for its turn is this one.
+		e.again = time.Time{}
+	}
 	if e.watch == nil {
 		// Whoever comes while the visit is under way wants to see it from its beginning.
 		e.watch = new(watch)
