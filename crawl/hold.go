@@ -293,10 +293,18 @@ func (r *run) depart(ctx context.Context, unused []int) {
 	if len(ready) > 0 && r.saveNow(ctx) != nil {
 		clear(ready)
 	}
+	r.change(func() {
+		for _, e := range r.frontier.entries {
+			// It may be on its way to the store with a save that began before: who takes the part over must not load it without.
+			if e.dirty || e.saving {
+				delete(ready, r.hold.share.Part(e.name))
+			}
+		}
+		r.abandon(func(p int) bool { return ready[p] })
+	})
 	if len(ready)+len(unused) == 0 {
 		return
 	}
-	r.change(func() { r.abandon(func(p int) bool { return ready[p] }) })
 	r.quit(ctx)
 	ctx, cancel := context.WithTimeout(ctx, shareTime)
 	defer cancel()

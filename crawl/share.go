@@ -36,7 +36,7 @@ var errSharedOnce = errors.New("crawl: a crawler that shares its domains has no 
 // so that the parts of a crawler that has died are taken over.
 // A crawler that can't renew its leases ends its visits before the leases end: by its own clock it counts from before it asked.
 //
-// Hold, Release and LoadParts are called from one goroutine, SaveHeld from another one.
+// Hold, Release and LoadParts are called one at a time; SaveHeld may be called meanwhile, also twice at once.
 // Package crawl/storetest tests any implementation.
 type Share interface {
 	// Part returns the part that a domain falls into, which never changes and is the same for all crawlers.

@@ -171,6 +171,30 @@ func TestPartitionedCrawlerStopsInTime(t *testing.T) {
 	})
 }
 
+// A part is given away only once everything of it is saved, that which another save is still on its way with, too.
+func TestPartsMoveDuringASave(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const size = 40
+		db := NewFakeSharing(time.Now)
+		change := func(c *Crawler) {
+			noSubscriptions(c)
+			c.Interval = 2 * time.Minute
+			c.Share.(*fakeShare).slowSave = 1700 * time.Millisecond
+		}
+		f := launch(t, db, size, 1, change)
+		for range 5 {
+			time.Sleep(20 * time.Minute)
+			f.join(t, db, f.nets[0], change)
+			time.Sleep(20 * time.Minute)
+			f.stops[1]()
+			f.nets, f.shares, f.crawlers, f.stops = f.nets[:1], f.shares[:1], f.crawlers[:1], f.stops[:1]
+		}
+		f.stop()
+		// What is asked when a crawler ends has no result, and is asked again after the takeover.
+		require.GreaterOrEqual(t, f.apart(size), 40*time.Second)
+	})
+}
+
 // What a crawler was given without hearing of it, and then has too much of, it must give back although it never had it.
 func TestPartsThatNobodyHeardOf(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

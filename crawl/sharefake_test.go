@@ -67,8 +67,8 @@ type fakeShare struct {
 	heed int // news that were told
 	cut  bool
 	deaf bool
-	// slow is how long it takes to load a part.
-	slow time.Duration
+	// slow is how long it takes to load a part, and slowSave how long a save is on its way to the database.
+	slow, slowSave time.Duration
 }
 
 var errCut = errors.New("the database is out of reach")
@@ -174,6 +174,7 @@ func (s *fakeShare) LoadParts(ctx context.Context, parts ...int) iter.Seq2[Recor
 
 func (s *fakeShare) SaveHeld(ctx context.Context, b Batch, mentioned []xep.Name) (lost []xep.Name, err error) {
 	f := s.db
+	time.Sleep(s.slowSave)
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if s.cut {
