@@ -48,9 +48,7 @@ func TestImage(t *testing.T) {
 	data := filepath.Join(root, said(`VOLUME (.*)`)[1])
 	require.NoError(t, os.Mkdir(data, 0o700))
 	require.NoError(t, os.Chown(data, int(user), int(user)))
-	for dir := root; dir != os.TempDir() && dir != "/"; dir = filepath.Dir(dir) {
-		require.NoError(t, os.Chmod(dir, 0o755)) // which is what an image's are
-	}
+	require.NoError(t, os.Chmod(root, 0o755)) // as an image's is
 
 	cmd := exec.Command(said(`ENTRYPOINT \["(.*)"\]`)[1], "-demo", "-demo-size", "12", "-listen", "127.0.0.1:0")
 	cmd.Dir = said(`WORKDIR (.*)`)[1]
