@@ -196,8 +196,9 @@ func (r *run) hasten(rec Record) {
 	r.mu.Lock()
 	held := r.holds(rec.Domain)
 	e, known := r.frontier.entries[rec.Domain]
-	// What was asked since answers the call, whichever of the two came to be known here first.
-	if held && known && rec.Due.Before(e.due) && e.visitedAt.Before(rec.Due) {
+	// A visit since, or less than a minute before, answers the call, whichever of the two came to be known here first:
+	// the clock that the call has its time from may be another one.
+	if held && known && rec.Due.Before(e.due) && e.visitedAt.Before(rec.Due.Add(-LookAgain)) {
 		e.polled = time.Time{}
 		r.frontier.hasten(e, rec.Due)
 	}

@@ -259,8 +259,8 @@ func (r *run) begin(e *entry) *call {
 	}
 	now := r.clock.Now()
 	e.visitedAt = now
-	if !e.again.After(now) {
-		// What was asked for while the visit waited for its turn is this one.
+	if e.again.Before(now.Add(LookAgain)) {
+		// What was asked for while the visit waited for its turn is this one, also by a clock that is ahead.
 		e.again = time.Time{}
 	}
 	if e.watch == nil {

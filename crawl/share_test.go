@@ -415,35 +415,42 @@ func TestLookElsewhere(t *testing.T) {
 	})
 }
 
-// A domain that is called for is visited once, however often and in whatever order the crawler hears of that.
+// A domain that is called for is visited once, however often and in whatever order the crawler hears of that, and whatever time it is elsewhere.
 func TestCalledFor(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		db := NewFakeSharing(time.Now)
-		f := launch(t, db, 3, 2, noSubscriptions)
-		time.Sleep(time.Hour + time.Minute)
-		before := map[string]int{}
-		for i := range 3 {
-			before[fmt.Sprintf("d%d.test", i)] = len(f.visits(fmt.Sprintf("d%d.test", i)))
-		}
-		db.call("d0.test")
-		db.call("d1.test")
-		for _, c := range f.crawlers {
-			_, _ = c.Look(t.Context(), "d0.test", nil) // only one of them holds it
-		}
-		time.Sleep(5 * time.Minute)
-		db.mu.Lock()
-		db.news = append(db.news, db.news[len(db.news)-2:]...)
-		db.mu.Unlock()
-		time.Sleep(5 * time.Minute)
-		for name, more := range map[string]int{"d0.test": 1, "d1.test": 1, "d2.test": 0} {
-			require.Len(t, f.visits(name), before[name]+more, name)
-		}
-		time.Sleep(2 * time.Minute)
-		db.call("d0.test")
-		time.Sleep(2 * time.Minute)
-		require.Len(t, f.visits("d0.test"), before["d0.test"]+2)
-		f.stop()
-	})
+	for _, ahead := range []time.Duration{0, 20 * time.Second, -20 * time.Second} {
+		t.Run(ahead.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { calledFor(t, ahead) })
+		})
+	}
+}
+
+// calledFor has a database whose clock is ahead of that of the crawlers.
+func calledFor(t *testing.T, ahead time.Duration) {
+	db := NewFakeSharing(func() time.Time { return time.Now().Add(ahead) })
+	f := launch(t, db, 3, 2, noSubscriptions)
+	time.Sleep(time.Hour + time.Minute)
+	before := map[string]int{}
+	for i := range 3 {
+		before[fmt.Sprintf("d%d.test", i)] = len(f.visits(fmt.Sprintf("d%d.test", i)))
+	}
+	db.call("d0.test")
+	db.call("d1.test")
+	for _, c := range f.crawlers {
+		_, _ = c.Look(t.Context(), "d0.test", nil) // only one of them holds it
+	}
+	time.Sleep(5 * time.Minute)
+	db.mu.Lock()
+	db.news = append(db.news, db.news[len(db.news)-2:]...)
+	db.mu.Unlock()
+	time.Sleep(5 * time.Minute)
+	for name, more := range map[string]int{"d0.test": 1, "d1.test": 1, "d2.test": 0} {
+		require.Len(t, f.visits(name), before[name]+more, name)
+	}
+	time.Sleep(2 * time.Minute)
+	db.call("d0.test")
+	time.Sleep(2 * time.Minute)
+	require.Len(t, f.visits("d0.test"), before["d0.test"]+2)
+	f.stop()
 }
 
 func TestShareNeedsNoStore(t *testing.T) {
