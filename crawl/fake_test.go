@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"testing/synctest"
 	"time"
 
 	"mellium.im/xmlstream"
@@ -26,6 +27,12 @@ type fakeDomain struct {
 	fail string
 	// silent never answers.
 	silent bool
+}
+
+// pass lets simulated time pass, and all that is due by then happen. It is for the goroutine of the test.
+func pass(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
 }
 
 // fakeNet is a network of domains in memory, which needs no time and no socket, so that a simulated clock can carry it.

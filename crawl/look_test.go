@@ -35,7 +35,7 @@ func TestOnVisit(t *testing.T) {
 			told[domain.String()] = a
 		}
 		background(t, c, g)
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		mu.Lock()
 		defer mu.Unlock()
 		require.Len(t, told, 2)
@@ -58,7 +58,7 @@ func TestLook(t *testing.T) {
 		_, err := c.Look(t.Context(), "a.test", nil)
 		require.ErrorIs(t, err, ErrNotRunning)
 		background(t, c, g)
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 
 		var told []string
 		a, err := c.Look(t.Context(), "New.test", steps(&told))
@@ -75,7 +75,7 @@ func TestLook(t *testing.T) {
 		require.Equal(t, a, again, "the last visit is told again")
 		require.Len(t, told, len(a.Trace))
 		require.Len(t, n.questions("new.test"), questions)
-		time.Sleep(LookAgain)
+		pass(LookAgain)
 		again, err = c.Look(t.Context(), "new.test", nil)
 		require.NoError(t, err)
 		require.True(t, again.At.After(a.At))
@@ -133,7 +133,7 @@ func TestLookDuringAVisit(t *testing.T) {
 		c, g := newCrawler(n, "slow.test")
 		began := time.Now()
 		background(t, c, g)
-		time.Sleep(15 * time.Second)
+		pass(15 * time.Second)
 		var at []time.Duration
 		a, err := c.Look(t.Context(), "slow.test", func(pubsub.Step) { at = append(at, time.Since(began).Truncate(5*time.Second)) })
 		require.NoError(t, err)
@@ -165,7 +165,7 @@ func TestLookOvertakes(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, OutcomeReport, a.Outcome)
 		require.Less(t, time.Since(begin), 30*time.Second, "in simulated time")
-		time.Sleep(3 * time.Hour)
+		pass(3 * time.Hour)
 		require.Zero(t, c.Stats().Due)
 	})
 }

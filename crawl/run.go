@@ -58,6 +58,7 @@ type run struct {
 
 	// What the store does not know yet: entries, the reports of some of them, and those that were forgotten.
 	dirty   []*entry
+	saving  int // of what was dirty or gone is on its way to the store
 	reports map[xep.Name]*graph.Report
 	gone    []xep.Name
 	saveErr error

@@ -96,6 +96,8 @@ func (r *run) unsaved() (b Batch, end func(error)) {
 	defer r.mu.Unlock()
 	dirty, reports, gone := r.dirty, r.reports, r.gone
 	r.dirty, r.reports, r.gone = nil, make(map[xep.Name]*graph.Report), nil
+	saving := len(dirty) + len(gone)
+	r.saving += saving
 	for _, e := range dirty {
 		e.dirty, e.saving = false, true
 		if r.frontier.entries[e.name] == e {
@@ -110,6 +112,7 @@ func (r *run) unsaved() (b Batch, end func(error)) {
 	return b, func(err error) {
 		r.mu.Lock()
 		defer r.mu.Unlock()
+		r.saving -= saving
 		for _, e := range dirty {
 			e.saving = false
 		}

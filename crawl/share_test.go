@@ -94,7 +94,7 @@ func TestCrawlersShareTheFrontier(t *testing.T) {
 		const size = 60
 		db := NewFakeSharing(time.Now)
 		f := launch(t, db, size, 3, noSubscriptions)
-		time.Sleep(6 * time.Hour)
+		pass(6 * time.Hour)
 		f.stop()
 		for i := range size {
 			n := len(f.visits(fmt.Sprintf("d%d.test", i)))
@@ -132,15 +132,15 @@ func TestCrawlerThatDiesIsInheritedFrom(t *testing.T) {
 		const size = 40
 		db := NewFakeSharing(time.Now)
 		f := launch(t, db, size, 2, noSubscriptions)
-		time.Sleep(2 * time.Hour)
+		pass(2 * time.Hour)
 		// Who is cut off for good has died, as far as the others can tell; that it ends its visits is the next test's.
 		require.Contains(t, db.owners(), f.shares[0].id)
 		f.shares[0].sever(true)
-		time.Sleep(DefaultLease)
+		pass(DefaultLease)
 		require.NotContains(t, db.owners(), f.shares[0].id)
-		time.Sleep(3 * time.Hour)
+		pass(3 * time.Hour)
 		before := f.nets[1].count("disco#info")
-		time.Sleep(time.Hour)
+		pass(time.Hour)
 		require.GreaterOrEqual(t, f.nets[1].count("disco#info")-before, size)
 		f.stop()
 	})
@@ -152,17 +152,17 @@ func TestPartitionedCrawlerStopsInTime(t *testing.T) {
 		const size = 40
 		db := NewFakeSharing(time.Now)
 		f := launch(t, db, size, 2, func(c *Crawler) { noSubscriptions(c); c.Interval = 2 * time.Minute })
-		time.Sleep(30 * time.Minute)
+		pass(30 * time.Minute)
 		for range 5 {
 			cutAt := time.Now()
 			f.shares[0].sever(true)
-			time.Sleep(10 * time.Minute)
+			pass(10 * time.Minute)
 			f.nets[0].mu.Lock()
 			last := f.nets[0].asked[len(f.nets[0].asked)-1].at
 			f.nets[0].mu.Unlock()
 			require.Less(t, last.Sub(cutAt), time.Minute, "it asks nobody once its leases may have ended")
 			f.shares[0].sever(false)
-			time.Sleep(10 * time.Minute)
+			pass(10 * time.Minute)
 		}
 		f.stop()
 		// What was found in the last second before the cut could not be saved, and is asked again after the takeover.
@@ -183,9 +183,9 @@ func TestPartsMoveDuringASave(t *testing.T) {
 		}
 		f := launch(t, db, size, 1, change)
 		for range 5 {
-			time.Sleep(20 * time.Minute)
+			pass(20 * time.Minute)
 			f.join(t, db, f.nets[0], change)
-			time.Sleep(20 * time.Minute)
+			pass(20 * time.Minute)
 			f.stops[1]()
 			f.nets, f.shares, f.crawlers, f.stops = f.nets[:1], f.shares[:1], f.crawlers[:1], f.stops[:1]
 		}
@@ -201,17 +201,17 @@ func TestPartsThatNobodyHeardOf(t *testing.T) {
 		const size = 60
 		db := NewFakeSharing(time.Now)
 		f := launch(t, db, size, 2, noSubscriptions)
-		time.Sleep(2 * time.Hour)
+		pass(2 * time.Hour)
 		f.shares[0].sever(true)
 		f.shares[1].deafen(true)
-		time.Sleep(10 * time.Minute)
+		pass(10 * time.Minute)
 		require.NotContains(t, db.owners(), f.shares[0].id)
 		f.shares[0].sever(false)
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		f.shares[1].deafen(false)
-		time.Sleep(time.Hour)
+		pass(time.Hour)
 		back := time.Now()
-		time.Sleep(time.Hour)
+		pass(time.Hour)
 		f.stop()
 		for i := range size {
 			at := f.visits(fmt.Sprintf("d%d.test", i))
@@ -254,12 +254,12 @@ func TestLeasesEndAndLiveAgain(t *testing.T) {
 		const size = 60
 		db := NewFakeSharing(time.Now)
 		f := launch(t, db, size, 1, func(c *Crawler) { noSubscriptions(c); c.Interval = 10 * time.Minute })
-		time.Sleep(time.Hour)
+		pass(time.Hour)
 		for range 20 {
 			f.shares[0].sever(true)
-			time.Sleep(2 * time.Minute)
+			pass(2 * time.Minute)
 			f.shares[0].sever(false)
-			time.Sleep(7 * time.Minute)
+			pass(7 * time.Minute)
 		}
 		f.stop()
 		require.GreaterOrEqual(t, f.apart(size), 8*time.Minute)
@@ -306,9 +306,9 @@ func TestLoadingTakesLongerThanALease(t *testing.T) {
 			noSubscriptions(c)
 			c.Share.(*fakeShare).slow = 1500 * time.Millisecond
 		})
-		time.Sleep(10 * time.Minute)
+		pass(10 * time.Minute)
 		before := db.owners()
-		time.Sleep(2 * time.Hour)
+		pass(2 * time.Hour)
 		require.Equal(t, before, db.owners(), "nobody loses what he holds")
 		f.stop()
 		for i := range size {
@@ -325,10 +325,10 @@ func TestSubscriptionsMove(t *testing.T) {
 		db := NewFakeSharing(time.Now)
 		listening := func(c *Crawler) { c.Handle() }
 		f := launch(t, db, size, 1, listening)
-		time.Sleep(time.Hour)
+		pass(time.Hour)
 		require.Len(t, f.nets[0].subscribed(), size)
 		more := launch(t, db, size, 1, listening)
-		time.Sleep(time.Hour)
+		pass(time.Hour)
 		a, b := f.nets[0].subscribed(), more.nets[0].subscribed()
 		require.Len(t, append(a, b...), size)
 		require.NotEmpty(t, b)
@@ -336,7 +336,7 @@ func TestSubscriptionsMove(t *testing.T) {
 			require.NotContains(t, b, n)
 		}
 		f.stop()
-		time.Sleep(time.Hour)
+		pass(time.Hour)
 		require.Len(t, more.nets[0].subscribed(), size, "the rest moves when the first one ends")
 		more.stop()
 	})
@@ -348,13 +348,13 @@ func TestSubscriptionsMoveSoon(t *testing.T) {
 		const size = 40
 		db := NewFakeSharing(time.Now)
 		f := launch(t, db, size, 2, func(c *Crawler) { c.Handle(); c.Interval = 12 * time.Hour })
-		time.Sleep(time.Hour)
+		pass(time.Hour)
 		first, second := f.nets[0].subscribed(), f.nets[1].subscribed()
 		require.Len(t, append(first, second...), size)
 		require.NotEmpty(t, first)
 		f.shares[0].sever(true)
 		took := time.Minute + time.Minute/renewals
-		time.Sleep(took + reconnectSpread + time.Minute)
+		pass(took + reconnectSpread + time.Minute)
 		require.Len(t, f.nets[1].subscribed(), size)
 		f.stop()
 	})
@@ -375,9 +375,9 @@ func TestCrawlersShareTheSpacing(t *testing.T) {
 			}
 			f.join(t, db, n, func(c *Crawler) { c.NoSubscriptions, c.Interval = true, 3*time.Minute })
 		}
-		time.Sleep(time.Hour)
+		pass(time.Hour)
 		settled := time.Now()
-		time.Sleep(time.Hour)
+		pass(time.Hour)
 		f.stop()
 		var at []time.Time
 		for _, n := range f.nets {
@@ -396,7 +396,7 @@ func TestLookElsewhere(t *testing.T) {
 		const size = 40
 		db := NewFakeSharing(time.Now)
 		f := launch(t, db, size, 2, noSubscriptions)
-		time.Sleep(time.Hour)
+		pass(time.Hour)
 		here, there := 0, 0
 		for i := range size {
 			for _, c := range f.crawlers {
@@ -428,7 +428,7 @@ func TestCalledFor(t *testing.T) {
 func calledFor(t *testing.T, ahead time.Duration) {
 	db := NewFakeSharing(func() time.Time { return time.Now().Add(ahead) })
 	f := launch(t, db, 3, 2, noSubscriptions)
-	time.Sleep(time.Hour + time.Minute)
+	pass(time.Hour + time.Minute)
 	before := map[string]int{}
 	for i := range 3 {
 		before[fmt.Sprintf("d%d.test", i)] = len(f.visits(fmt.Sprintf("d%d.test", i)))
@@ -438,17 +438,17 @@ func calledFor(t *testing.T, ahead time.Duration) {
 	for _, c := range f.crawlers {
 		_, _ = c.Look(t.Context(), "d0.test", nil) // only one of them holds it
 	}
-	time.Sleep(5 * time.Minute)
+	pass(5 * time.Minute)
 	db.mu.Lock()
 	db.news = append(db.news, db.news[len(db.news)-2:]...)
 	db.mu.Unlock()
-	time.Sleep(5 * time.Minute)
+	pass(5 * time.Minute)
 	for name, more := range map[string]int{"d0.test": 1, "d1.test": 1, "d2.test": 0} {
 		require.Len(t, f.visits(name), before[name]+more, name)
 	}
-	time.Sleep(2 * time.Minute)
+	pass(2 * time.Minute)
 	db.call("d0.test")
-	time.Sleep(2 * time.Minute)
+	pass(2 * time.Minute)
 	require.Len(t, f.visits("d0.test"), before["d0.test"]+2)
 	f.stop()
 }

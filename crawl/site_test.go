@@ -70,7 +70,7 @@ func TestMadeUpNames(t *testing.T) {
 		background(t, c, g)
 		for range hours {
 			before := time.Now()
-			time.Sleep(time.Hour)
+			pass(time.Hour)
 			questions, _ := n.madeUp(before)
 			require.LessOrEqual(t, questions, 3*room, "two intervals, and the beginning of a third")
 			require.LessOrEqual(t, c.Stats().Known, 4+room)
@@ -117,7 +117,7 @@ func TestMadeUpDomains(t *testing.T) {
 				background(t, c, g)
 				for round := range 6 {
 					invent(round)
-					time.Sleep(time.Hour)
+					pass(time.Hour)
 				}
 				err := c.Submit("good.test")
 				if unbounded {
@@ -126,7 +126,7 @@ func TestMadeUpDomains(t *testing.T) {
 				}
 				require.NoError(t, err)
 				require.Equal(t, leastPerBringer+2, c.Stats().Known)
-				time.Sleep(time.Hour)
+				pass(time.Hour)
 				require.Len(t, shown(g), real+2)
 				require.Positive(t, c.Stats().Crowded)
 			})
@@ -147,7 +147,7 @@ func TestMadeUpNamesFromAStore(t *testing.T) {
 		c, g := newCrawler(n, "good.test", "own.evil.test")
 		c.MaxUnconfirmed, c.NoSubscriptions, c.Store = 25, true, store
 		background(t, c, g)
-		time.Sleep(time.Hour)
+		pass(time.Hour)
 		require.LessOrEqual(t, c.Stats().Known, 4+25+2)
 		require.LessOrEqual(t, knownTo(store), 4+25+2)
 	})
@@ -164,7 +164,7 @@ func TestMadeUpNamesOfOthers(t *testing.T) {
 				c.Seeds, c.MaxUnconfirmed, c.NoSubscriptions = []string{"good.test", "own.evil.test"}, 25, true
 			})
 		}
-		time.Sleep(6 * time.Hour)
+		pass(6 * time.Hour)
 		f.stop()
 		require.LessOrEqual(t, len(db.records.records), 4+crawlers*room)
 		for _, d := range []string{"good.test", "better.test", "evil.test", "own.evil.test"} {
@@ -187,7 +187,7 @@ func TestLargeHosterIsFound(t *testing.T) {
 		c, g := newCrawler(n, "hoster.test")
 		c.MaxUnconfirmed, c.NoSubscriptions = 25, true
 		background(t, c, g)
-		time.Sleep(10 * time.Hour)
+		pass(10 * time.Hour)
 		require.Len(t, shown(g), customers+1)
 	})
 }
@@ -200,9 +200,9 @@ func TestSubmitToACrowdedSite(t *testing.T) {
 		c, g := newCrawler(n, "good.test")
 		c.MaxUnconfirmed, c.NoSubscriptions = 5, true
 		background(t, c, g)
-		time.Sleep(time.Hour)
+		pass(time.Hour)
 		require.NoError(t, c.Submit("late.evil.test"))
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		require.Contains(t, shown(g), "late.evil.test")
 		_, err := c.Look(t.Context(), "x99.evil.test", nil)
 		require.NoError(t, err)

@@ -70,7 +70,7 @@ func (r *run) stats() Stats {
 		Notices:     notices,
 		Crowded:     r.crowded,
 		Restored:    r.restored,
-		Unsaved:     len(r.dirty) + len(r.gone),
+		Unsaved:     len(r.dirty) + len(r.gone) + r.saving,
 		SaveErr:     r.saveErr,
 	}
 }

@@ -46,7 +46,7 @@ func TestRestartGoesOn(t *testing.T) {
 		require.Equal(t, []string{"a.test", "b.test", "c.test"}, shown(g))
 		asked := n.count("")
 
-		time.Sleep(2 * time.Minute)
+		pass(2 * time.Minute)
 		again, g2 := newCrawler(n)
 		again.Store = store
 		evs := crawlFor(t, again, g2, time.Minute)
@@ -173,10 +173,10 @@ func TestRestartAndThenSilence(t *testing.T) {
 		again, g2 := newCrawler(n, "a.test")
 		again.Store = store
 		events := background(t, again, g2)
-		time.Sleep(DefaultInterval + 10*time.Minute)
+		pass(DefaultInterval + 10*time.Minute)
 		require.Contains(t, kindsOf(events(), "b.test"), VisitFailed)
 		require.Equal(t, []string{"a.test", "b.test"}, shown(g2))
-		time.Sleep(DefaultInterval)
+		pass(DefaultInterval)
 		events()
 		require.Equal(t, []string{"a.test"}, shown(g2))
 		require.Contains(t, kindsOf(events(), "b.test"), ConsentLost)
@@ -198,7 +198,7 @@ func TestRestartWithSubscriptions(t *testing.T) {
 		again, g2 := listening(n, "a.test")
 		again.Store = store
 		background(t, again, g2)
-		time.Sleep(reconnectSpread + time.Minute)
+		pass(reconnectSpread + time.Minute)
 		require.Equal(t, 2, again.Stats().Subscribed)
 		require.Equal(t, 2, g2.Snapshot().Counts().Unnamed)
 		notify(t, again, "pubsub.b.test", item("serverinfo", block("b.test", "", "", "")))
@@ -217,12 +217,12 @@ func TestStoreThatFails(t *testing.T) {
 		c, g := newCrawler(n, "a.test")
 		c.Store = store
 		background(t, c, g)
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		require.ErrorIs(t, c.Stats().SaveErr, store.err)
 		require.Equal(t, 2, c.Stats().Unsaved)
 		require.Equal(t, []string{"a.test", "b.test"}, shown(g))
 		store.fail(nil)
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		require.NoError(t, c.Stats().SaveErr)
 		require.Zero(t, c.Stats().Unsaved)
 		require.NotNil(t, store.records[xep.MustName("a.test")].Report)
@@ -263,10 +263,10 @@ func TestStoreForgetsWhoIsForgotten(t *testing.T) {
 		c, g := newCrawler(n, "a.test")
 		c.Store = store
 		background(t, c, g)
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		require.Equal(t, 3, knownTo(store))
 		n.report("a.test")
-		time.Sleep(DefaultGiveUp + 2*maxBackoff)
+		pass(DefaultGiveUp + 2*maxBackoff)
 		require.Equal(t, 1, knownTo(store))
 	})
 }
@@ -307,16 +307,16 @@ func TestGivenUpAndStillNamed(t *testing.T) {
 		n.report("a.test", "dead.test")
 		c, g := newCrawler(n, "a.test")
 		events := background(t, c, g)
-		time.Sleep(DefaultGiveUp + 2*maxBackoff)
+		pass(DefaultGiveUp + 2*maxBackoff)
 		require.Contains(t, kindsOf(events(), "dead.test"), DomainGone)
 		before := len(n.questions("dead.test"))
-		time.Sleep(4 * DefaultGiveUp)
+		pass(4 * DefaultGiveUp)
 		require.LessOrEqual(t, len(n.questions("dead.test"))-before, 6)
 		gone := slices.DeleteFunc(kindsOf(events(), "dead.test"), func(k Kind) bool { return k != DomainGone })
 		require.Len(t, gone, 1, "it is told once")
 
 		n.report("dead.test")
-		time.Sleep(DefaultGiveUp)
+		pass(DefaultGiveUp)
 		require.Contains(t, shown(g), "dead.test")
 		events()
 	})
@@ -333,10 +333,10 @@ func TestRate(t *testing.T) {
 		c, g := newCrawler(n, seeds...)
 		c.Rate, c.Concurrency, c.Interval = 10, 100, 24*time.Hour
 		events := background(t, c, g)
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		events()
 		require.InDelta(t, 600, n.count(""), 20)
-		time.Sleep(time.Hour)
+		pass(time.Hour)
 		require.NotContains(t, kindsOf(events(), "d399.test"), VisitFailed, "whom we made wait has not failed")
 		require.Len(t, shown(g), 400)
 	})
@@ -356,7 +356,7 @@ func TestFailuresByReason(t *testing.T) {
 		n.publish("pubsub.odd.test serverinfo", "<domain/><oops")
 		c, g := newCrawler(n, "a.test", "silent.test", "broken.test", "missing.test", "uri.test", "nowhere.test", "foreign.test", "odd.test")
 		background(t, c, g)
-		time.Sleep(20 * time.Minute)
+		pass(20 * time.Minute)
 		require.Equal(t, map[Failure]uint64{
 			FailureTimeout: 1, FailureError: 1, FailureUnreachable: 1, FailureLocation: 2, FailureForeign: 1, FailureMalformed: 1,
 		}, c.Stats().Failures)
@@ -379,13 +379,13 @@ func TestExcludedLater(t *testing.T) {
 			return excluded && n.String() == "b.test"
 		}
 		events := background(t, c, g)
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		require.Equal(t, []string{"a.test", "b.test"}, shown(g))
 		asked := len(n.questions("b.test"))
 		mu.Lock()
 		excluded = true
 		mu.Unlock()
-		time.Sleep(DefaultInterval + time.Minute)
+		pass(DefaultInterval + time.Minute)
 		require.Equal(t, asked, len(n.questions("b.test")))
 		require.Contains(t, kindsOf(events(), "b.test"), ConsentLost)
 		require.Equal(t, []string{"a.test"}, shown(g))
