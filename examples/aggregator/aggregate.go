@@ -199,7 +199,7 @@ func reach(ctx context.Context, patient bool, log *slog.Logger, dial func() (*co
 		if err == nil || !patient || !mayPass(err) || ctx.Err() != nil {
 			return s, err
 		}
-		log.Warn("not connected yet: what is in the database is served, nobody is visited", "err", err, "again_in", pause)
+		log.Warn("the XMPP server can't be reached: until it is, nobody is visited", "err", err, "again_in", pause)
 		select {
 		case <-time.After(pause):
 		case <-ctx.Done():

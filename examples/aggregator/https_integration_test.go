@@ -181,7 +181,6 @@ func TestBehindRealProxies(t *testing.T) {
 			ours := start(t, "-demo", "-demo-size", "12", "-trusted-proxy", "127.0.0.1", "-trusted-proxy", "::1")
 			at, err := url.Parse(ours)
 			require.NoError(t, err)
-			// The proxies of the document reach the program by its IPv4 address.
 			listen := free(t)
 			begin(t, block, "localhost:"+at.Port(), listen)
 

@@ -26,12 +26,12 @@ type Ears struct {
 
 // Told is a step of a visit, or its end, which a process tells to the others while it makes the visit.
 type Told struct {
-	Domain xep.Name
+	Domain xep.Name `json:"domain"`
 	// N is how many steps came before.
-	N int
+	N int `json:"n"`
 	// Step is a step, and End the end; one of them is nil.
-	Step *store.Step
-	End  *End
+	Step *store.Step `json:"step,omitempty"`
+	End  *End        `json:"end,omitempty"`
 }
 
 // End is how a visit ended.
@@ -46,20 +46,13 @@ type End struct {
 // A process of an older version takes all of them for a change.
 const (
 	wordAsked = "?" // and then the domain
-	wordTold  = "!" // and then a JSON object
+	wordTold  = "!" // and then a Told as JSON
 )
 
 // maxWord is the longest notification that PostgreSQL passes on, in bytes.
 const maxWord = 7999
 
 var errLongWord = errors.New("postgres: too long to tell other processes")
-
-type toldJSON struct {
-	Domain string      `json:"domain"`
-	N      int         `json:"n"`
-	Step   *store.Step `json:"step,omitempty"`
-	End    *End        `json:"end,omitempty"`
-}
 
 // hear passes on what a notification says. What can't be read is left: those who wait look into the database too.
 func (e Ears) hear(word string) {
@@ -69,15 +62,10 @@ func (e Ears) hear(word string) {
 			e.Asked(name)
 		}
 	case strings.HasPrefix(word, wordTold):
-		if e.Told == nil {
-			return
-		}
-		var t toldJSON
-		if json.Unmarshal([]byte(word[len(wordTold):]), &t) != nil || (t.Step == nil) == (t.End == nil) {
-			return
-		}
-		if name, err := xep.ParseName(t.Domain); err == nil {
-			e.Told(Told{Domain: name, N: t.N, Step: t.Step, End: t.End})
+		var t Told
+		err := json.Unmarshal([]byte(word[len(wordTold):]), &t)
+		if err == nil && !t.Domain.IsZero() && (t.Step == nil) != (t.End == nil) && e.Told != nil {
+			e.Told(t)
 		}
 	default:
 		e.Changed()
@@ -86,7 +74,7 @@ func (e Ears) hear(word string) {
 
 // Tell tells the other processes of a visit. It is for those who wait at the moment; [Store.Note] is for all others.
 func (s *Store) Tell(ctx context.Context, t Told) error {
-	b, err := json.Marshal(toldJSON{Domain: t.Domain.String(), N: t.N, Step: t.Step, End: t.End})
+	b, err := json.Marshal(t)
 	if err != nil {
 		return err
 	}

@@ -273,7 +273,7 @@ func hearing(t *testing.T, server *pgtest.Server) {
 	long := postgres.Told{Domain: name, Step: &store.Step{Name: "fetch", Got: strings.Repeat("x", 8000)}}
 	require.Error(t, s.Tell(t.Context(), long))
 	// What nobody here says is no reason to stop listening.
-	for _, w := range []string{"!", "!{}", `!{"domain":"a.test"}`, `!{"domain":"..","end":{}}`, `!{"domain":"a.test","step":{},"end":{}}`, "?", "? a b"} {
+	for _, w := range []string{"!", "!{}", `!{"end":{}}`, `!{"domain":"a.test"}`, `!{"domain":"..","end":{}}`, `!{"domain":"a.test","step":{},"end":{}}`, "?", "? a b"} {
 		server.Exec(t, url, "SELECT pg_notify('xmppgraph.' || current_schema(), '"+w+"')")
 	}
 	server.Exec(t, url, "SELECT pg_notify('xmppgraph.' || current_schema(), 'of a later version')")
